@@ -1,0 +1,2 @@
+//! The `llasta` binary.
+fn main() {}
