@@ -1,0 +1,113 @@
+//! The current span and the current telemetry of this thread.
+
+use std::cell::RefCell;
+
+use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
+use opentelemetry::{Context, ContextGuard};
+
+use crate::telemetry::Telemetry;
+
+thread_local! {
+    static TELEMETRY: RefCell<Option<Telemetry>> = const { RefCell::new(None) };
+}
+
+/// The ids of a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// Its trace; all zeros outside of any span.
+    pub trace_id: TraceId,
+    /// The span itself.
+    pub span_id: SpanId,
+    /// Whether it is recorded and exported.
+    pub sampled: bool,
+}
+
+impl Ids {
+    /// Whether there is a span at all.
+    pub fn is_valid(&self) -> bool {
+        self.trace_id != TraceId::INVALID && self.span_id != SpanId::INVALID
+    }
+}
+
+/// The ids of the current span.
+pub fn ids() -> Ids {
+    Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        Ids {
+            trace_id: span.trace_id(),
+            span_id: span.span_id(),
+            sampled: span.is_sampled(),
+        }
+    })
+}
+
+/// The telemetry that records the current span, when there is one.
+pub(crate) fn current_telemetry<R>(read: impl FnOnce(Option<&Telemetry>) -> R) -> R {
+    TELEMETRY.with(|current| match current.try_borrow() {
+        Ok(current) => read(current.as_ref()),
+        Err(_) => read(None),
+    })
+}
+
+/// A context that can be entered: a span's, or the one that was current when it was taken.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    pub(crate) context: Context,
+    pub(crate) telemetry: Option<Telemetry>,
+}
+
+impl Scope {
+    /// What is current now.
+    pub fn current() -> Self {
+        Self {
+            context: Context::current(),
+            telemetry: current_telemetry(|telemetry| telemetry.cloned()),
+        }
+    }
+
+    /// Makes it current on this thread until the guard is dropped. For code without an `await`;
+    /// futures are wrapped by [`carry`](super::carry) or a span's `run`.
+    pub fn enter(&self) -> Entered {
+        let context = self.context.clone().attach();
+        let outer = TELEMETRY.with(|current| {
+            let Ok(mut current) = current.try_borrow_mut() else {
+                return None;
+            };
+            // Inside one service it is nearly always the same: nothing to swap, nothing to count.
+            let same = match (&*current, &self.telemetry) {
+                (Some(outer), Some(inner)) => outer.is(inner),
+                (None, None) => true,
+                _ => false,
+            };
+            (!same).then(|| std::mem::replace(&mut *current, self.telemetry.clone()))
+        });
+        Entered {
+            outer,
+            _context: context,
+        }
+    }
+}
+
+/// While this lives, a [`Scope`] is current on this thread.
+#[derive(Debug)]
+#[must_use = "the scope is left when this is dropped"]
+pub struct Entered {
+    /// What was current before, when it was another.
+    outer: Option<Option<Telemetry>>,
+    /// Dropped after `outer` is put back; also keeps the guard on its thread.
+    _context: ContextGuard,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(outer) = self.outer.take() {
+            // `try_with`: the thread may be ending.
+            let _ = TELEMETRY.try_with(|current| {
+                if let Ok(mut current) = current.try_borrow_mut() {
+                    *current = outer;
+                }
+            });
+        }
+    }
+}

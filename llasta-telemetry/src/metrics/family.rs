@@ -1,0 +1,254 @@
+//! All series of one metric.
+
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::page::{Page, escape};
+use super::registry::Collect;
+use crate::schema::{Instrument as Kind, LabelValues, MetricDef};
+
+/// Most label texts that one metric tells apart; whatever comes after them is `other`.
+const MOST_TEXTS: usize = 200;
+
+/// What a family holds one of for each combination of labels.
+pub trait Instrument: std::fmt::Debug + Send + Sync + 'static {
+    /// The kind a metric must be declared as to be recorded with this.
+    const KIND: Kind;
+
+    /// A fresh instrument.
+    fn new(def: &'static MetricDef) -> Self;
+
+    /// Writes its lines.
+    fn render(&self, def: &'static MetricDef, labels: &str, page: &mut Page);
+}
+
+/// All series of one metric. Cheap to clone: clones record into the same series.
+#[derive(Debug)]
+pub struct Family<M> {
+    inner: Arc<Inner<M>>,
+}
+
+impl<M> Clone for Family<M> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner<M> {
+    def: &'static MetricDef,
+    /// The series of a metric whose labels are all closed: there from the start.
+    closed: Option<Arc<Block<M>>>,
+    /// The series of a metric with text labels, a block for each combination of texts.
+    texts: RwLock<Vec<Arc<Block<M>>>>,
+}
+
+/// Every combination of the closed labels, for one combination of the text labels.
+#[derive(Debug)]
+struct Block<M> {
+    texts: Box<[Box<str>]>,
+    series: Box<[Series<M>]>,
+}
+
+#[derive(Debug)]
+struct Series<M> {
+    /// `endpoint="/api/chat",status="success"`, written once.
+    labels: Box<str>,
+    instrument: M,
+}
+
+/// One series, resolved: recording through it looks nothing up.
+#[derive(Debug)]
+pub struct Handle<M> {
+    block: Arc<Block<M>>,
+    index: usize,
+}
+
+impl<M> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Self {
+            block: self.block.clone(),
+            index: self.index,
+        }
+    }
+}
+
+impl<M> Deref for Handle<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.block.series[self.index].instrument
+    }
+}
+
+impl<M: Instrument> Family<M> {
+    pub(super) fn new(def: &'static MetricDef) -> Self {
+        let text = def
+            .labels
+            .iter()
+            .any(|label| matches!(label.values, LabelValues::Text));
+        let closed = (!text).then(|| Arc::new(Block::new(def, &[])));
+        Self {
+            inner: Arc::new(Inner {
+                def,
+                closed,
+                texts: RwLock::default(),
+            }),
+        }
+    }
+
+    /// The series at a place in the product of the closed labels. The methods that
+    /// [`schema!`](crate::schema!) writes compute it.
+    ///
+    /// # Panics
+    ///
+    /// When the metric has text labels: their methods call [`with`](Self::with).
+    #[doc(hidden)]
+    #[inline]
+    pub fn at(&self, index: usize) -> &M {
+        match &self.inner.closed {
+            Some(block) => &block.series[index].instrument,
+            None => panic!("`{}` has a text label", self.inner.def.name),
+        }
+    }
+
+    /// The same as a handle, which outlives the borrow.
+    #[doc(hidden)]
+    pub fn handle(&self, index: usize) -> Handle<M> {
+        match &self.inner.closed {
+            Some(block) => Handle {
+                block: block.clone(),
+                index,
+            },
+            None => panic!("`{}` has a text label", self.inner.def.name),
+        }
+    }
+
+    /// The series of these texts, at a place in the product of the closed labels.
+    #[doc(hidden)]
+    pub fn with(&self, texts: &[&str], index: usize) -> Handle<M> {
+        let find = |blocks: &[Arc<Block<M>>]| {
+            let same = |block: &&Arc<Block<M>>| {
+                block.texts.len() == texts.len()
+                    && block.texts.iter().zip(texts).all(|(a, b)| **a == **b)
+            };
+            blocks.iter().find(same).map(|block| Handle {
+                block: block.clone(),
+                index,
+            })
+        };
+        if let Some(handle) = find(
+            &self
+                .inner
+                .texts
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        ) {
+            return handle;
+        }
+        let mut blocks = self
+            .inner
+            .texts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = find(&blocks) {
+            return handle;
+        }
+        if blocks.len() >= MOST_TEXTS {
+            let other = vec!["other"; texts.len()];
+            if let Some(block) = blocks
+                .iter()
+                .find(|block| block.texts.iter().all(|text| **text == *"other"))
+            {
+                return Handle {
+                    block: block.clone(),
+                    index,
+                };
+            }
+            let block = Arc::new(Block::new(self.inner.def, &other));
+            blocks.push(block.clone());
+            return Handle { block, index };
+        }
+        let block = Arc::new(Block::new(self.inner.def, texts));
+        blocks.push(block.clone());
+        Handle { block, index }
+    }
+}
+
+impl<M: Instrument> Block<M> {
+    fn new(def: &'static MetricDef, texts: &[&str]) -> Self {
+        // Later labels turn fastest, as in the index that the methods compute.
+        let mut labels = vec![String::new()];
+        let mut next_text = texts.iter();
+        for label in def.labels {
+            let text;
+            let values: &[&str] = match label.values {
+                LabelValues::Closed(values) => values,
+                LabelValues::Text => {
+                    text = [*next_text.next().unwrap_or(&"")];
+                    &text
+                }
+            };
+            labels = labels
+                .iter()
+                .flat_map(|so_far| {
+                    values
+                        .iter()
+                        .map(move |value| join(so_far, label.name, value))
+                })
+                .collect();
+        }
+        Self {
+            texts: texts.iter().map(|text| Box::from(*text)).collect(),
+            series: labels
+                .into_iter()
+                .map(|labels| Series {
+                    labels: labels.into(),
+                    instrument: M::new(def),
+                })
+                .collect(),
+        }
+    }
+}
+
+fn join(so_far: &str, name: &str, value: &str) -> String {
+    let comma = if so_far.is_empty() { "" } else { "," };
+    let mut labels = format!("{so_far}{comma}{name}=\"");
+    escape(value, &mut labels);
+    labels.push('"');
+    labels
+}
+
+impl<M: Instrument> Collect for Family<M> {
+    fn def(&self) -> &'static MetricDef {
+        self.inner.def
+    }
+
+    fn render(&self, page: &mut Page) {
+        let def = self.inner.def;
+        page.head(def.name, def.brief, def.instrument.name());
+        let series = |block: &Block<M>, page: &mut Page| {
+            for series in &block.series {
+                series.instrument.render(def, &series.labels, page);
+            }
+        };
+        if let Some(block) = &self.inner.closed {
+            series(block, page);
+        }
+        for block in self
+            .inner
+            .texts
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            series(block, page);
+        }
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}

@@ -1,0 +1,27 @@
+//! Floor 2: instruments, and the page they are read from.
+//!
+//! A metric is a function of its labels: [`schema!`](crate::schema!) writes one method for each,
+//! which resolves to an instrument with plain array arithmetic. Recording is an atomic addition.
+//! What is sampled leaves its ids behind as an exemplar, without a lock.
+//!
+//! The instruments render themselves, from label text that was written once: a scrape copies
+//! nothing into intermediate structures. How this differs from the `prometheus` crate, and why,
+//! is argued in the project's DESIGN page; a registry of that crate can still be
+//! [joined](Registry::join) to the page.
+
+mod counter;
+mod exemplar;
+mod family;
+mod foreign;
+mod gauge;
+mod histogram;
+mod page;
+mod registry;
+
+pub use self::counter::Counter;
+pub use self::exemplar::Exemplar;
+pub use self::family::{Family, Handle};
+pub use self::gauge::{FloatGauge, Gauge};
+pub use self::histogram::Histogram;
+pub use self::page::{Format, Page};
+pub use self::registry::{Collect, Registry};

@@ -1,0 +1,200 @@
+//! All declarations together, at run time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{KeyDef, MetricDef, Namespace, SpanDef};
+
+/// The keys, spans and metrics of several declarations, looked up by name.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    namespaces: Vec<&'static Namespace>,
+    keys: BTreeMap<&'static str, (&'static KeyDef, &'static Namespace)>,
+    spans: BTreeMap<&'static str, (&'static SpanDef, &'static Namespace)>,
+    metrics: BTreeMap<&'static str, (&'static MetricDef, &'static Namespace)>,
+}
+
+/// Two declarations say different things under one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// What clashes: a key, a span or a metric.
+    pub what: &'static str,
+    /// The name both use.
+    pub name: &'static str,
+    /// Where the first declaration stands.
+    pub first: &'static str,
+    /// Where the second declaration stands.
+    pub second: &'static str,
+}
+
+impl fmt::Display for Clash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            name,
+            first,
+            second,
+        } = self;
+        write!(
+            f,
+            "the {what} `{name}` is declared at {first} and at {second}: rename one of them"
+        )
+    }
+}
+
+impl std::error::Error for Clash {}
+
+impl Schema {
+    /// Nothing yet; [`add`](Self::add) declarations.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The telemetry contract: everything this crate declares.
+    ///
+    /// # Panics
+    ///
+    /// Never: a test keeps the contract free of clashes.
+    pub fn contract() -> Self {
+        use super::{
+            chatbot, embedding, faiss, faiss_wrap, http, llm, otel, rag, resource, response, sdk,
+            vllm,
+        };
+
+        let mut schema = Self::new();
+        for namespace in [
+            &rag::NAMESPACE,
+            &llm::NAMESPACE,
+            &faiss::NAMESPACE,
+            &embedding::NAMESPACE,
+            &response::NAMESPACE,
+            &http::NAMESPACE,
+            &otel::NAMESPACE,
+            &resource::NAMESPACE,
+            &chatbot::NAMESPACE,
+            &faiss_wrap::NAMESPACE,
+            &vllm::NAMESPACE,
+            &sdk::NAMESPACE,
+        ] {
+            schema
+                .add(namespace)
+                .expect("the contract's own declarations do not clash");
+        }
+        for span in [&http::SERVER, &http::CLIENT] {
+            schema.spans.insert(span.name, (span, &http::NAMESPACE));
+        }
+        schema
+    }
+
+    /// Adds a declaration.
+    ///
+    /// # Errors
+    ///
+    /// A name that another declaration uses already. Nothing of the new one is added then.
+    pub fn add(&mut self, namespace: &'static Namespace) -> Result<(), Clash> {
+        for key in namespace.keys {
+            clash(
+                "key",
+                key.name,
+                self.keys.get(key.name).map(|(_, first)| *first),
+                namespace,
+            )?;
+        }
+        for span in namespace.spans {
+            clash(
+                "span",
+                span.name,
+                self.spans.get(span.name).map(|(_, first)| *first),
+                namespace,
+            )?;
+        }
+        for metric in namespace.metrics.iter().copied().flatten() {
+            clash(
+                "metric",
+                metric.name,
+                self.metrics.get(metric.name).map(|(_, first)| *first),
+                namespace,
+            )?;
+        }
+        self.namespaces.push(namespace);
+        self.keys.extend(
+            namespace
+                .keys
+                .iter()
+                .map(|key| (key.name, (*key, namespace))),
+        );
+        self.spans.extend(
+            namespace
+                .spans
+                .iter()
+                .map(|span| (span.name, (*span, namespace))),
+        );
+        let metrics = namespace.metrics.iter().copied().flatten();
+        self.metrics
+            .extend(metrics.map(|metric| (metric.name, (metric, namespace))));
+        Ok(())
+    }
+
+    /// The declarations, in the order they were added.
+    pub fn namespaces(&self) -> &[&'static Namespace] {
+        &self.namespaces
+    }
+
+    /// The key of this name.
+    pub fn key(&self, name: &str) -> Option<&'static KeyDef> {
+        self.keys.get(name).map(|(key, _)| *key)
+    }
+
+    /// The span of this name.
+    pub fn span(&self, name: &str) -> Option<&'static SpanDef> {
+        self.spans.get(name).map(|(span, _)| *span)
+    }
+
+    /// The metric of this name.
+    pub fn metric(&self, name: &str) -> Option<&'static MetricDef> {
+        self.metrics.get(name).map(|(metric, _)| *metric)
+    }
+
+    /// All keys, by name.
+    pub fn keys(&self) -> impl Iterator<Item = &'static KeyDef> + '_ {
+        self.keys.values().map(|(key, _)| *key)
+    }
+
+    /// All spans, by name.
+    pub fn spans(&self) -> impl Iterator<Item = &'static SpanDef> + '_ {
+        self.spans.values().map(|(span, _)| *span)
+    }
+
+    /// All metrics, by name.
+    pub fn metrics(&self) -> impl Iterator<Item = &'static MetricDef> + '_ {
+        self.metrics.values().map(|(metric, _)| *metric)
+    }
+
+    /// Whether an attribute of this name would be one of ours, declared or not: it lies in a
+    /// namespace whose names nobody else defines.
+    pub fn owns(&self, attribute: &str) -> bool {
+        let Some((first, _)) = attribute.split_once('.') else {
+            return false;
+        };
+        self.namespaces
+            .iter()
+            .any(|namespace| !namespace.foreign && namespace.name == first)
+    }
+}
+
+fn clash(
+    what: &'static str,
+    name: &'static str,
+    first: Option<&'static Namespace>,
+    second: &'static Namespace,
+) -> Result<(), Clash> {
+    match first {
+        Some(first) if !std::ptr::eq(first, second) => Err(Clash {
+            what,
+            name,
+            first: first.declared_at,
+            second: second.declared_at,
+        }),
+        _ => Ok(()),
+    }
+}

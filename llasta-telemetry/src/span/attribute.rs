@@ -1,0 +1,123 @@
+//! What may be given as the value of an attribute.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use opentelemetry::{Array, StringValue, Value};
+
+use crate::schema::{Strings, TwinForm};
+
+/// A value for an attribute whose type is `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no value for an attribute of type `{T}`",
+    label = "this attribute is declared with `=> {T}` in the schema",
+    note = "an attribute's type is fixed: backends compare strictly, and an int never equals a double"
+)]
+pub trait IntoAttribute<T: ?Sized> {
+    /// The value as OpenTelemetry holds it.
+    fn into_attribute(self) -> Value;
+}
+
+macro_rules! integers {
+    ($($ty:ty)*) => {$(
+        impl IntoAttribute<i64> for $ty {
+            #[inline]
+            fn into_attribute(self) -> Value {
+                Value::I64(self.into())
+            }
+        }
+    )*};
+}
+
+integers!(i64 i32 u32 i16 u16 u8);
+
+macro_rules! saturating {
+    ($($ty:ty)*) => {$(
+        impl IntoAttribute<i64> for $ty {
+            #[inline]
+            fn into_attribute(self) -> Value {
+                Value::I64(i64::try_from(self).unwrap_or(i64::MAX))
+            }
+        }
+    )*};
+}
+
+saturating!(usize u64);
+
+impl IntoAttribute<f64> for f64 {
+    #[inline]
+    fn into_attribute(self) -> Value {
+        Value::F64(self)
+    }
+}
+
+impl IntoAttribute<f64> for f32 {
+    #[inline]
+    fn into_attribute(self) -> Value {
+        Value::F64(self.into())
+    }
+}
+
+impl IntoAttribute<bool> for bool {
+    #[inline]
+    fn into_attribute(self) -> Value {
+        Value::Bool(self)
+    }
+}
+
+impl IntoAttribute<str> for &str {
+    #[inline]
+    fn into_attribute(self) -> Value {
+        Value::String(StringValue::from(self.to_owned()))
+    }
+}
+
+impl IntoAttribute<str> for &String {
+    fn into_attribute(self) -> Value {
+        Value::String(StringValue::from(self.clone()))
+    }
+}
+
+impl IntoAttribute<str> for String {
+    fn into_attribute(self) -> Value {
+        Value::String(StringValue::from(self))
+    }
+}
+
+impl IntoAttribute<str> for Arc<str> {
+    fn into_attribute(self) -> Value {
+        Value::String(StringValue::from(self))
+    }
+}
+
+impl IntoAttribute<str> for &Arc<str> {
+    fn into_attribute(self) -> Value {
+        Value::String(StringValue::from(self.clone()))
+    }
+}
+
+impl IntoAttribute<str> for Cow<'_, str> {
+    fn into_attribute(self) -> Value {
+        Value::String(StringValue::from(self.into_owned()))
+    }
+}
+
+impl IntoAttribute<Strings> for Vec<String> {
+    fn into_attribute(self) -> Value {
+        Value::Array(Array::String(
+            self.into_iter().map(StringValue::from).collect(),
+        ))
+    }
+}
+
+/// The value under its other name, when it is written there at all.
+pub(super) fn twin(form: TwinForm, value: &Value) -> Option<Value> {
+    match form {
+        TwinForm::Same => Some(value.clone()),
+        TwinForm::WhenTrue => (*value == Value::Bool(true)).then(|| value.clone()),
+        TwinForm::ListOfOne => match value {
+            Value::String(text) => Some(Value::Array(Array::String(vec![text.clone()]))),
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,18 @@
+//! Floor 2: spans that the schema types.
+//!
+//! A typed span is an OpenTelemetry span: its context is OpenTelemetry's, libraries that use
+//! OpenTelemetry's API reach it as the current span, and what it becomes at its end is the SDK's
+//! own `SpanData`. It does not pass through the SDK's tracer, though: sampling is asked before
+//! anything is built, and the record is filled in place.
+
+mod attribute;
+mod recording;
+mod sampler;
+mod tracer;
+mod typed;
+
+pub use self::attribute::IntoAttribute;
+pub use self::sampler::Sampler;
+pub use self::tracer::{Clock, Names, SpanSink, Tracer};
+pub(crate) use self::tracer::{Ids, SystemClock};
+pub use self::typed::{InSpan, Span};

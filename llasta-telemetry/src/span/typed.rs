@@ -1,0 +1,321 @@
+//! The span behind every typed span.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+use opentelemetry::trace::{
+    SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{Array, Context, KeyValue, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+use super::attribute::{IntoAttribute, twin};
+use super::recording::Recording;
+use super::tracer::{Moment, Names};
+use crate::content::truncate;
+use crate::context::{Carried, Entered, Ids, Scope};
+use crate::schema::{AttributeType, Key, KeyDef, Kind, Presence, SpanDef, http};
+use crate::telemetry::Telemetry;
+
+/// A future that runs inside a span.
+pub type InSpan<F> = Carried<F>;
+
+/// Most Unicode scalar values of an `error.message`.
+const ERROR_MESSAGE_CHARS: usize = 100;
+
+/// A span, from its start until it is dropped.
+///
+/// Typed spans dereference to this: what the schema lists are methods of theirs, what every span
+/// can do are methods of this.
+#[derive(Debug)]
+pub struct Span {
+    scope: Scope,
+    def: &'static SpanDef,
+    started: Moment,
+    recording: bool,
+    /// The attributes that are known at the end are still owed.
+    unfinished: bool,
+}
+
+impl Span {
+    /// Starts a span under the current one. The typed spans call it.
+    #[doc(hidden)]
+    pub fn start(telemetry: &Telemetry, def: &'static SpanDef) -> Self {
+        let span = Self::begin(telemetry, def, Cow::Borrowed(def.name), None, Vec::new());
+        if span.recording && telemetry.tracer().names != Names::Llasta {
+            for (key, value) in def.twins {
+                span.put(key.name, Value::String((*value).into()));
+            }
+        }
+        span
+    }
+
+    /// Starts a span with a name of its own, under `remote` where there is one and under the
+    /// current span otherwise. `attributes` is only filled by those who asked whether it is kept.
+    pub(crate) fn begin(
+        telemetry: &Telemetry,
+        def: &'static SpanDef,
+        name: Cow<'static, str>,
+        remote: Option<SpanContext>,
+        attributes: Vec<KeyValue>,
+    ) -> Self {
+        let tracer = telemetry.tracer();
+        let started = tracer.clock.now();
+        let unfinished = def
+            .attributes
+            .iter()
+            .any(|(_, presence)| *presence == Presence::End);
+        if !telemetry.is_enabled() {
+            let scope = Scope {
+                context: Context::current(),
+                telemetry: Some(telemetry.clone()),
+            };
+            return Self {
+                scope,
+                def,
+                started,
+                recording: false,
+                unfinished,
+            };
+        }
+        let current = Context::current();
+        let parent = match remote {
+            Some(remote) => Some(remote),
+            None => Some(current.span().span_context().clone()).filter(SpanContext::is_valid),
+        };
+        let trace_id = parent
+            .as_ref()
+            .map_or_else(|| tracer.ids.trace(), SpanContext::trace_id);
+        let recording = tracer.sampler.keeps(parent.as_ref(), trace_id);
+        let flags = if recording {
+            TraceFlags::SAMPLED
+        } else {
+            TraceFlags::NOT_SAMPLED
+        };
+        let state = parent
+            .as_ref()
+            .map_or_else(TraceState::default, |parent| parent.trace_state().clone());
+        let span_context = SpanContext::new(trace_id, tracer.ids.span(), flags, false, state);
+        let context = if recording {
+            let data = SpanData {
+                span_context,
+                parent_span_id: parent
+                    .as_ref()
+                    .map_or(SpanId::INVALID, SpanContext::span_id),
+                parent_span_is_remote: parent.as_ref().is_some_and(SpanContext::is_remote),
+                span_kind: kind(def.kind),
+                name,
+                start_time: started.wall,
+                end_time: started.wall,
+                attributes,
+                dropped_attributes_count: 0,
+                events: SpanEvents::default(),
+                links: SpanLinks::default(),
+                status: Status::Unset,
+                instrumentation_scope: tracer.scope.clone(),
+            };
+            current.with_span(Recording::new(data, tracer.sink.clone()))
+        } else {
+            current.with_remote_span_context(span_context)
+        };
+        let scope = Scope {
+            context,
+            telemetry: Some(telemetry.clone()),
+        };
+        Self {
+            scope,
+            def,
+            started,
+            recording,
+            unfinished,
+        }
+    }
+
+    /// Whether this span is kept. Attributes of one that is not cost nothing.
+    #[inline]
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    /// Its trace.
+    pub fn trace_id(&self) -> TraceId {
+        self.scope.context.span().span_context().trace_id()
+    }
+
+    /// Its own id.
+    pub fn span_id(&self) -> SpanId {
+        self.scope.context.span().span_context().span_id()
+    }
+
+    pub(crate) fn ids(&self) -> Ids {
+        let span = self.scope.context.span();
+        let context = span.span_context();
+        Ids {
+            trace_id: context.trace_id(),
+            span_id: context.span_id(),
+            sampled: context.is_sampled(),
+        }
+    }
+
+    /// How long ago it started.
+    pub fn elapsed(&self) -> Duration {
+        match &self.scope.telemetry {
+            Some(telemetry) => telemetry.tracer().clock.since(&self.started),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Its context, for those who start something that outlives this borrow.
+    pub fn scope(&self) -> Scope {
+        self.scope.clone()
+    }
+
+    /// Makes it the current span of this thread until the guard is dropped. For code without an
+    /// `await`.
+    pub fn enter(&self) -> Entered {
+        self.scope.enter()
+    }
+
+    /// Runs a closure with this as the current span.
+    pub fn in_scope<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
+        work()
+    }
+
+    /// Runs a future with this as the current span, in each of its polls.
+    pub fn run<F: Future>(&self, future: F) -> InSpan<F> {
+        Carried::new(self.scope.clone(), future)
+    }
+
+    /// Sets an attribute, under the names that are asked for. The typed spans call it with what
+    /// their schema lists.
+    #[doc(hidden)]
+    #[inline]
+    pub fn set<T: ?Sized>(&self, key: Key<T>, value: impl IntoAttribute<T>) {
+        if self.recording {
+            self.set_value(key.def(), value.into_attribute());
+        }
+    }
+
+    fn set_value(&self, key: &'static KeyDef, value: Value) {
+        let Some(telemetry) = &self.scope.telemetry else {
+            return;
+        };
+        let value = match value {
+            Value::String(text) if key.content => {
+                match telemetry.content().apply(key, text.as_str()) {
+                    Some(text) => Value::String(text.into()),
+                    None => return,
+                }
+            }
+            other => other,
+        };
+        let Some(other) = key.twin else {
+            return self.put(key.name, value);
+        };
+        let names = telemetry.tracer().names;
+        if names != Names::Llasta
+            && let Some(value) = twin(other.form, &value)
+        {
+            self.put(other.key.name, value);
+        }
+        if names != Names::Otel {
+            self.put(key.name, value);
+        }
+    }
+
+    pub(crate) fn put(&self, name: &'static str, value: Value) {
+        self.scope
+            .context
+            .span()
+            .set_attribute(KeyValue::new(name, value));
+    }
+
+    /// Renames it: for spans whose name is known late.
+    pub(crate) fn rename(&self, name: &'static str) {
+        if self.recording {
+            self.scope.context.span().update_name(name);
+        }
+    }
+
+    /// Says that it failed: status Error, `error.type` (a word of low cardinality) and, unless it
+    /// is empty, `error.message`, cut to 100 characters.
+    pub fn fail(&self, error_type: impl Into<Cow<'static, str>>, message: &str) {
+        if !self.recording {
+            return;
+        }
+        let message = truncate(message, ERROR_MESSAGE_CHARS);
+        self.scope
+            .context
+            .span()
+            .set_status(Status::error(message.to_owned()));
+        self.put(
+            http::ERROR_TYPE.name(),
+            Value::String(error_type.into().into()),
+        );
+        if !message.is_empty() {
+            self.put(
+                http::ERROR_MESSAGE.name(),
+                Value::String(message.to_owned().into()),
+            );
+        }
+    }
+
+    /// Says that it failed with this error: `error.type` is the name of its type.
+    pub fn fail_with<E: Display + ?Sized>(&self, error: &E) {
+        if self.recording {
+            self.fail(type_word::<E>(), &error.to_string());
+        }
+    }
+
+    /// The attributes that are known at the end are about to be set.
+    #[doc(hidden)]
+    pub fn finished(&mut self) {
+        self.unfinished = false;
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        if !self.recording {
+            return;
+        }
+        if self.unfinished {
+            for (key, presence) in self.def.attributes {
+                if *presence == Presence::End {
+                    self.set_value(key, nothing(key.ty));
+                }
+            }
+        }
+        let end = self.started.wall + self.elapsed();
+        self.scope.context.span().end_with_timestamp(end);
+    }
+}
+
+/// What an always present attribute says on a span that ended before it was known.
+fn nothing(ty: AttributeType) -> Value {
+    match ty {
+        AttributeType::Int => Value::I64(0),
+        AttributeType::Double => Value::F64(0.0),
+        AttributeType::Bool => Value::Bool(false),
+        AttributeType::String => Value::String("".into()),
+        AttributeType::Strings => Value::Array(Array::String(Vec::new())),
+    }
+}
+
+fn kind(kind: Kind) -> SpanKind {
+    match kind {
+        Kind::Internal => SpanKind::Internal,
+        Kind::Server => SpanKind::Server,
+        Kind::Client => SpanKind::Client,
+    }
+}
+
+/// `reqwest::Error` → `Error`, `llasta_rag::embed::EmbedError` → `EmbedError`.
+fn type_word<E: ?Sized>() -> &'static str {
+    let name = std::any::type_name::<E>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
