@@ -117,6 +117,15 @@ impl fmt::Debug for ContentPolicy {
 }
 
 impl ContentPolicy {
+    /// A policy without a redaction hook.
+    pub fn new(capture: Option<Capture>, messages: Messages) -> Self {
+        Self {
+            capture,
+            messages,
+            redact: None,
+        }
+    }
+
     /// A hook that sees every piece of content before anything else does.
     #[must_use]
     pub fn redact(mut self, hook: impl Fn(&str) -> Cow<'_, str> + Send + Sync + 'static) -> Self {

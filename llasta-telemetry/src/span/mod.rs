@@ -14,5 +14,5 @@ mod typed;
 pub use self::attribute::IntoAttribute;
 pub use self::sampler::Sampler;
 pub use self::tracer::{Clock, Names, SpanSink, Tracer};
-pub(crate) use self::tracer::{Ids, SystemClock};
+pub(crate) use self::tracer::{Ids, Moment, SystemClock};
 pub use self::typed::{InSpan, Span};

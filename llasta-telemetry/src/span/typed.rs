@@ -22,6 +22,9 @@ use crate::telemetry::Telemetry;
 /// A future that runs inside a span.
 pub type InSpan<F> = Carried<F>;
 
+/// As many attributes as a typed span usually has in the end, both names counted.
+const USUAL_ATTRIBUTES: usize = 8;
+
 /// Most Unicode scalar values of an `error.message`.
 const ERROR_MESSAGE_CHARS: usize = 100;
 
@@ -43,7 +46,10 @@ impl Span {
     /// Starts a span under the current one. The typed spans call it.
     #[doc(hidden)]
     pub fn start(telemetry: &Telemetry, def: &'static SpanDef) -> Self {
-        let span = Self::begin(telemetry, def, Cow::Borrowed(def.name), None, Vec::new());
+        let name = Cow::Borrowed(def.name);
+        let span = Self::begin(telemetry, def, None, || {
+            (name, Vec::with_capacity(USUAL_ATTRIBUTES))
+        });
         if span.recording && telemetry.tracer().names != Names::Llasta {
             for (key, value) in def.twins {
                 span.put(key.name, Value::String((*value).into()));
@@ -52,14 +58,13 @@ impl Span {
         span
     }
 
-    /// Starts a span with a name of its own, under `remote` where there is one and under the
-    /// current span otherwise. `attributes` is only filled by those who asked whether it is kept.
+    /// Starts a span under `remote` where there is one and under the current span otherwise. Its
+    /// name and first attributes are only asked for when it is kept.
     pub(crate) fn begin(
         telemetry: &Telemetry,
         def: &'static SpanDef,
-        name: Cow<'static, str>,
         remote: Option<SpanContext>,
-        attributes: Vec<KeyValue>,
+        say: impl FnOnce() -> (Cow<'static, str>, Vec<KeyValue>),
     ) -> Self {
         let tracer = telemetry.tracer();
         let started = tracer.clock.now();
@@ -99,6 +104,7 @@ impl Span {
             .map_or_else(TraceState::default, |parent| parent.trace_state().clone());
         let span_context = SpanContext::new(trace_id, tracer.ids.span(), flags, false, state);
         let context = if recording {
+            let (name, attributes) = say();
             let data = SpanData {
                 span_context,
                 parent_span_id: parent
@@ -157,6 +163,14 @@ impl Span {
             span_id: context.span_id(),
             sampled: context.is_sampled(),
         }
+    }
+
+    /// What vendors added to the trace, for the next neighbour.
+    #[cfg(feature = "client")]
+    pub(crate) fn trace_state(&self) -> Option<String> {
+        let span = self.scope.context.span();
+        let state = span.span_context().trace_state();
+        Some(state.header()).filter(|state| !state.is_empty())
     }
 
     /// How long ago it started.
@@ -226,18 +240,23 @@ impl Span {
         }
     }
 
+    /// When it started.
+    pub(crate) fn started(&self) -> Moment {
+        self.started
+    }
+
+    /// Sets an attribute of OpenTelemetry's, which has no other name and is no content.
+    pub(crate) fn put_if_recording(&self, name: &'static str, value: impl FnOnce() -> Value) {
+        if self.recording {
+            self.put(name, value());
+        }
+    }
+
     pub(crate) fn put(&self, name: &'static str, value: Value) {
         self.scope
             .context
             .span()
             .set_attribute(KeyValue::new(name, value));
-    }
-
-    /// Renames it: for spans whose name is known late.
-    pub(crate) fn rename(&self, name: &'static str) {
-        if self.recording {
-            self.scope.context.span().update_name(name);
-        }
     }
 
     /// Says that it failed: status Error, `error.type` (a word of low cardinality) and, unless it

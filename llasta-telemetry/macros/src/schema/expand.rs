@@ -250,6 +250,9 @@ fn metrics_block(block: &MetricsBlock) -> TokenStream {
     let defs = metrics.iter().map(definition);
     let numbers: Vec<_> = (0..metrics.len()).collect();
     let accessors = metrics.iter().map(accessor);
+    let families = metrics
+        .iter()
+        .map(|metric| format_ident!("{}_family", metric.ident));
     let doc = if docs.is_empty() {
         format!("The instruments of `{ident}`, one method each.")
     } else {
@@ -273,6 +276,13 @@ fn metrics_block(block: &MetricsBlock) -> TokenStream {
             }
 
             #(#accessors)*
+
+            #(
+                #[doc(hidden)]
+                pub fn #families(&self) -> &::llasta_telemetry::metrics::Family<::llasta_telemetry::metrics::#instruments> {
+                    &self.#names
+                }
+            )*
         }
     }
 }

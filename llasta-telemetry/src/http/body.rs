@@ -1,0 +1,94 @@
+//! `poll_frame`: first byte, last byte, early drop.
+
+use std::fmt::Display;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::exchange::{End, Exchange};
+
+pin_project! {
+    /// The body of an instrumented answer: the exchange is settled when it ends.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        inner: Option<B>,
+        exchange: Option<Exchange>,
+        // Bytes still to come, when the length is known. A server that has sent them all does not
+        // poll again.
+        left: Option<u64>,
+    }
+
+    impl<B> PinnedDrop for ResponseBody<B> {
+        // A stream may record while it is dropped: that belongs to the span.
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let _entered = this.exchange.as_ref().map(Exchange::enter);
+            let mut inner = this.inner;
+            inner.set(None);
+        }
+    }
+}
+
+impl<B: Body> ResponseBody<B> {
+    pub(super) fn new(inner: B, exchange: Option<Exchange>) -> Self {
+        let left = inner.size_hint().exact();
+        Self {
+            inner: Some(inner),
+            exchange,
+            left,
+        }
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Error: Display,
+{
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let _entered = this.exchange.as_ref().map(Exchange::enter);
+        let frame = ready!(inner.as_mut().poll_frame(task));
+        drop(_entered);
+        let Some(exchange) = this.exchange.as_mut() else {
+            return Poll::Ready(frame);
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    exchange.byte();
+                    if let Some(left) = this.left {
+                        *left = left.saturating_sub(data.remaining() as u64);
+                    }
+                }
+                if *this.left == Some(0) || inner.is_end_stream() {
+                    exchange.settle(End::Complete);
+                }
+            }
+            Some(Err(error)) => exchange.settle(End::Failed("body_error", error.to_string())),
+            None => exchange.settle(End::Complete),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}

@@ -1,0 +1,282 @@
+//! One request and its answer: everything that is settled once, at the end.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use http::{StatusCode, Uri};
+use opentelemetry::Value;
+
+use super::layer::Settings;
+use super::route::{Known, method_word};
+use crate::context::{Entered, Ids, Scope};
+use crate::line::Level;
+use crate::metrics::Exemplar;
+use crate::schema::LabelSet;
+use crate::schema::http as key;
+use crate::schema::labels::Outcome;
+use crate::span::{Moment, Span};
+
+/// How a handler says that an answer failed although its status is already out: a stream that
+/// ends in an error event. Put a clone into the response's extensions and keep one.
+///
+/// ```
+/// use llasta_telemetry::http::Failure;
+///
+/// let failure = Failure::default();
+/// let mut response = http::Response::new("data: …");
+/// response.extensions_mut().insert(failure.clone());
+/// // later, when the stream breaks:
+/// failure.set("llm_unavailable");
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Failure(Arc<OnceLock<Cow<'static, str>>>);
+
+impl Failure {
+    /// Says why: a word of low cardinality, for `error.type`. The first one counts.
+    pub fn set(&self, error_type: impl Into<Cow<'static, str>>) {
+        let _ = self.0.set(error_type.into());
+    }
+
+    fn get(&self) -> Option<Cow<'static, str>> {
+        self.0.get().cloned()
+    }
+}
+
+/// One request and its answer. Whoever holds it last settles it, by [`settle`](Self::settle) or by
+/// dropping it.
+pub(super) struct Exchange {
+    settings: Arc<Settings>,
+    known: Arc<Known>,
+    method: usize,
+    uri: Uri,
+    started: Moment,
+    /// The span, where this route makes one.
+    span: Option<Span>,
+    /// What is current while the request is worked on.
+    scope: Scope,
+    status: Option<StatusCode>,
+    failure: Option<Failure>,
+    first_byte_seen: bool,
+    settled: bool,
+}
+
+/// How it ended.
+pub(super) enum End {
+    /// The last byte was handed over.
+    Complete,
+    /// The service or the body gave an error.
+    Failed(&'static str, String),
+    /// It was dropped before its end.
+    Dropped,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange")
+            .field("route", &self.known.route)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    pub(super) fn begin(
+        settings: Arc<Settings>,
+        known: Arc<Known>,
+        method: usize,
+        uri: Uri,
+        span: Option<Span>,
+        scope: Scope,
+    ) -> Self {
+        if let Some(metrics) = &known.metrics {
+            metrics.in_flight.add(1);
+        }
+        let started = match &span {
+            Some(span) => span.started(),
+            None => settings.telemetry.tracer().clock.now(),
+        };
+        Self {
+            settings,
+            known,
+            method,
+            uri,
+            started,
+            span,
+            scope,
+            status: None,
+            failure: None,
+            first_byte_seen: false,
+            settled: false,
+        }
+    }
+
+    pub(super) fn enter(&self) -> Entered {
+        self.scope.enter()
+    }
+
+    /// The head of the answer is there.
+    pub(super) fn head<B>(&mut self, response: &http::Response<B>) {
+        self.status = Some(response.status());
+        self.failure = response.extensions().get::<Failure>().cloned();
+    }
+
+    /// Part of the answer's body is handed over.
+    pub(super) fn byte(&mut self) {
+        if !self.first_byte_seen {
+            self.first_byte_seen = true;
+            if let Some(first_byte) = self
+                .known
+                .metrics
+                .as_ref()
+                .and_then(|metrics| metrics.first_byte.as_ref())
+            {
+                let seconds = self
+                    .settings
+                    .telemetry
+                    .tracer()
+                    .clock
+                    .since(&self.started)
+                    .as_secs_f64();
+                first_byte.observe_with(seconds, self.exemplar());
+            }
+        }
+    }
+
+    fn ids(&self) -> Option<Ids> {
+        self.span.as_ref().map(Span::ids)
+    }
+
+    fn exemplar(&self) -> Option<Exemplar> {
+        let ids = self.ids().filter(|ids| ids.sampled)?;
+        Some(Exemplar {
+            trace_id: ids.trace_id,
+            span_id: ids.span_id,
+        })
+    }
+
+    /// Settles everything, once.
+    pub(super) fn settle(&mut self, end: End) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        // An answer without a body has its first byte in its head.
+        if matches!(end, End::Complete) {
+            self.byte();
+        }
+        let seconds = self
+            .settings
+            .telemetry
+            .tracer()
+            .clock
+            .since(&self.started)
+            .as_secs_f64();
+        let (outcome, error, message) = self.judge(end);
+        if let Some(metrics) = &self.known.metrics {
+            let exemplar = self.exemplar();
+            metrics.in_flight.add(-1);
+            metrics.requests[outcome.index()].add_with(1, exemplar);
+            metrics.duration.observe_with(seconds, exemplar);
+        }
+        self.line(outcome, error.as_deref(), seconds);
+        if let Some(span) = self.span.take() {
+            if let Some(status) = self.status {
+                span.put_if_recording(key::RESPONSE_STATUS_CODE.name(), || {
+                    Value::I64(status.as_u16().into())
+                });
+            }
+            if let Some(error) = error {
+                span.fail(error, &message);
+            }
+        }
+    }
+
+    /// The outcome, and the word and message of the error if it is one.
+    fn judge(&self, end: End) -> (Outcome, Option<Cow<'static, str>>, String) {
+        match end {
+            End::Dropped if std::thread::panicking() => {
+                (Outcome::Error, Some("panic".into()), String::new())
+            }
+            End::Dropped => (
+                Outcome::Cancelled,
+                Some("client_disconnect".into()),
+                String::new(),
+            ),
+            End::Failed(kind, message) => (Outcome::Error, Some(kind.into()), message),
+            End::Complete => {
+                if let Some(error) = self.failure.as_ref().and_then(Failure::get) {
+                    return (Outcome::Error, Some(error), String::new());
+                }
+                match self.status {
+                    // A refused request is one the service answered as it should.
+                    Some(status) if status.is_server_error() => {
+                        (Outcome::Error, Some(status_word(status)), String::new())
+                    }
+                    _ => (Outcome::Success, None, String::new()),
+                }
+            }
+        }
+    }
+
+    fn line(&self, outcome: Outcome, error: Option<&str>, seconds: f64) {
+        if !self.settings.access_lines {
+            return;
+        }
+        let Some(lines) = self.settings.telemetry.lines() else {
+            return;
+        };
+        let level = if outcome == Outcome::Error {
+            Level::Error
+        } else {
+            Level::Info
+        };
+        let wanted = match level {
+            Level::Error => {
+                tracing::enabled!(target: "llasta_telemetry::access", tracing::Level::ERROR)
+            }
+            _ => tracing::enabled!(target: "llasta_telemetry::access", tracing::Level::INFO),
+        };
+        // Without a subscriber there is nobody who could have switched it off.
+        if !wanted && tracing::dispatcher::has_been_set() {
+            return;
+        }
+        let ids = self.ids().unwrap_or_else(|| {
+            let _entered = self.scope.enter();
+            crate::context::ids()
+        });
+        let service = self.settings.telemetry.service_name();
+        lines.write(level, "llasta_telemetry::access", service, ids, |line| {
+            line.message("request");
+            line.text("method", method_word(self.method));
+            line.text("path", self.uri.path());
+            if let Some(route) = self.known.route {
+                line.text("route", route);
+            }
+            if let Some(status) = self.status {
+                line.integer("status", status.as_u16().into());
+            }
+            line.text("outcome", outcome.text());
+            line.float("duration_ms", (seconds * 1e6).round() / 1e3);
+            if let Some(error) = error {
+                line.text(key::ERROR_TYPE.name(), error);
+            }
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.settle(End::Dropped);
+    }
+}
+
+/// The status code as a word: most are known texts.
+fn status_word(status: StatusCode) -> Cow<'static, str> {
+    match status.as_u16() {
+        500 => "500".into(),
+        501 => "501".into(),
+        502 => "502".into(),
+        503 => "503".into(),
+        504 => "504".into(),
+        other => other.to_string().into(),
+    }
+}

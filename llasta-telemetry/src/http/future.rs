@@ -1,0 +1,84 @@
+//! `poll`: until the head of the answer is there.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Response, StatusCode};
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::ResponseBody;
+use super::exchange::{End, Exchange};
+
+pin_project! {
+    /// The answer of an instrumented service. The span is current in each poll.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        pub(super) inner: Option<F>,
+        pub(super) exchange: Option<Exchange>,
+        // A HEAD request has an answer without a body, whatever the body says.
+        pub(super) head: bool,
+    }
+
+    impl<F> PinnedDrop for ResponseFuture<F> {
+        // What the handler holds may record while it is dropped: that belongs to the span.
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            let _entered = this.exchange.as_ref().map(Exchange::enter);
+            let mut inner = this.inner;
+            inner.set(None);
+        }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: Display,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let result = {
+            let _entered = this.exchange.as_ref().map(Exchange::enter);
+            ready!(inner.poll(task))
+        };
+        {
+            let _entered = this.exchange.as_ref().map(Exchange::enter);
+            this.inner.set(None);
+        }
+        let mut exchange = this.exchange.take();
+        match result {
+            Ok(response) => {
+                if let Some(exchange) = &mut exchange {
+                    exchange.head(&response);
+                }
+                let bodiless = *this.head
+                    || response.body().is_end_stream()
+                    || matches!(
+                        response.status(),
+                        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+                    );
+                if bodiless && let Some(exchange) = &mut exchange {
+                    exchange.settle(End::Complete);
+                }
+                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, exchange))))
+            }
+            Err(error) => {
+                if let Some(exchange) = &mut exchange {
+                    exchange.settle(End::Failed("service_error", error.to_string()));
+                }
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}

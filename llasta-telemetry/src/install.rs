@@ -1,0 +1,485 @@
+//! The roof: puts the floors together.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider, SpanExporter,
+};
+
+use crate::content::ContentPolicy;
+use crate::error::{Error, ErrorKind};
+use crate::line::{LineSink, Style};
+use crate::metrics::Registry;
+use crate::pipeline::{self, Endpoint, Processor, Queue, QueueLimits};
+use crate::schema::labels::ExportResult;
+use crate::schema::resource;
+use crate::schema::sdk::{BuildMetrics, SdkMetrics};
+use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
+use crate::telemetry::{Inner, Report, SHUTDOWN_DEADLINE, Telemetry, instrumentation_scope};
+
+impl Telemetry {
+    /// Begins the telemetry of a service. Every `OTEL_*` variable that applies is read when it is
+    /// built; what is set here in code goes before it, except for the service's name, which is
+    /// only the default for `OTEL_SERVICE_NAME`.
+    pub fn builder(service: impl Into<String>) -> Builder {
+        Builder {
+            service: service.into(),
+            ..Builder::default()
+        }
+    }
+}
+
+/// What a [`Telemetry`] is made of. Everything has a default.
+#[derive(Debug, Default)]
+pub struct Builder {
+    service: String,
+    version: Option<Cow<'static, str>>,
+    attributes: Vec<KeyValue>,
+    endpoint: Option<String>,
+    sampler: Option<Sampler>,
+    names: Option<Names>,
+    content: Option<ContentPolicy>,
+    limits: Option<QueueLimits>,
+    style: Option<Style>,
+    lines: Option<LineSink>,
+    filter: Option<String>,
+}
+
+impl Builder {
+    /// The version of the service, usually `env!("CARGO_PKG_VERSION")`.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<Cow<'static, str>>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// One more attribute of the resource.
+    #[must_use]
+    pub fn resource_attribute(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.attributes.push(KeyValue::new(key, value.into()));
+        self
+    }
+
+    /// The OTLP collector; goes before `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    #[must_use]
+    pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// Which traces are kept; goes before `OTEL_TRACES_SAMPLER`.
+    #[must_use]
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// Under which names attributes are emitted; goes before `LLASTA_ATTRIBUTE_NAMES`.
+    #[must_use]
+    pub fn names(mut self, names: Names) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// What of people's words may leave the service; goes before `LLASTA_CONTENT` and
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`.
+    #[must_use]
+    pub fn content(mut self, content: ContentPolicy) -> Self {
+        self.content = Some(content);
+        self
+    }
+
+    /// How many spans wait for their export, and how long; goes before `OTEL_BSP_*`.
+    #[must_use]
+    pub fn queue(mut self, limits: QueueLimits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// How log lines look; goes before `LLASTA_LOG_FORMAT`. By default they are for people on a
+    /// terminal, and JSON elsewhere.
+    #[must_use]
+    pub fn log_style(mut self, style: Style) -> Self {
+        self.style = Some(style);
+        self
+    }
+
+    /// Where log lines go, instead of standard output.
+    #[must_use]
+    pub fn log_lines(mut self, lines: LineSink) -> Self {
+        self.lines = Some(lines);
+        self
+    }
+
+    /// Which events become lines, such as `info,llasta_rag=debug`; goes before `LLASTA_LOG` and
+    /// `RUST_LOG`.
+    #[must_use]
+    pub fn log_filter(mut self, directives: impl Into<String>) -> Self {
+        self.filter = Some(directives.into());
+        self
+    }
+
+    /// Builds it and touches nothing global: a second one in the same process does not disturb the
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// A setting whose value is not allowed, or an exporter that could not be built. The message
+    /// says what to do.
+    pub fn build(self) -> Result<Guard, Error> {
+        Ok(self.assemble(&Environment::read()?)?.0)
+    }
+
+    /// Builds it, makes it the one that records where none is current, and installs the global
+    /// `tracing` subscriber that writes its lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when another global subscriber is installed: then call
+    /// `build` and add [`LineLayer`](crate::log::LineLayer) to that subscriber.
+    #[cfg(feature = "log")]
+    pub fn install(self) -> Result<Guard, Error> {
+        let environment = Environment::read()?;
+        let filter = self
+            .filter
+            .clone()
+            .or_else(|| environment.filter.clone())
+            .unwrap_or_else(|| "info".to_owned());
+        let (guard, tracer) = self.assemble(&environment)?;
+        let subscriber = crate::log::subscriber(&guard.telemetry, tracer, &filter)?;
+        tracing::subscriber::set_global_default(subscriber).map_err(|source| {
+            Error::new(
+                ErrorKind::Subscriber,
+                "a global tracing subscriber is installed already: call build() and add llasta_telemetry::log::LineLayer to it",
+                source,
+            )
+        })?;
+        guard.telemetry.make_default();
+        match &guard.endpoint {
+            Some(endpoint) => {
+                // Operators look for these words.
+                tracing::info!("OTLP endpoint: {endpoint}");
+                if endpoint.assumed_http {
+                    tracing::warn!(
+                        "the OTLP endpoint has no scheme and is taken as {endpoint}: write http:// or https:// in front of it"
+                    );
+                }
+            }
+            None => tracing::info!("OTLP endpoint: none, spans are not exported"),
+        }
+        Ok(guard)
+    }
+
+    fn assemble(self, environment: &Environment) -> Result<(Guard, Option<SdkTracer>), Error> {
+        let enabled = !environment.disabled;
+        let resource = self.resource();
+        let service = resource
+            .get(&opentelemetry::Key::from_static_str(
+                resource::SERVICE_NAME.name(),
+            ))
+            .map_or_else(|| self.service.clone(), |name| name.to_string());
+        let sampler = self.sampler.or(environment.sampler).unwrap_or_default();
+        let exports = enabled && (environment.exports || self.endpoint.is_some());
+        let endpoint = match self.endpoint.as_deref().or(environment.endpoint.as_deref()) {
+            _ if !exports => None,
+            Some(text) => Some(Endpoint::parse(text)?),
+            None => Some(Endpoint::default_local()),
+        };
+        let limits = self.limits.unwrap_or(environment.limits);
+        let queue = match &endpoint {
+            Some(endpoint) => Some(start(limits, endpoint.clone(), resource.clone())?),
+            None => None,
+        };
+        let provider = queue.as_ref().map(|queue| {
+            SdkTracerProvider::builder()
+                .with_span_processor(Processor(queue.clone()))
+                .with_sampler(sampler.for_sdk())
+                .with_id_generator(RandomIdGenerator::default())
+                .with_resource(resource.clone())
+                .build()
+        });
+        let tracer = provider.map(|provider| provider.tracer_with_scope(instrumentation_scope()));
+        let style = self.style.or(environment.style).unwrap_or_else(|| {
+            if std::io::stdout().is_terminal() {
+                Style::Pretty
+            } else {
+                Style::Json
+            }
+        });
+        let registry = Registry::new();
+        let version = self.version.as_deref().unwrap_or("unknown");
+        BuildMetrics::register(&registry)
+            .build_info(&service, version)
+            .set(1);
+        self_metrics(&registry, queue.as_ref());
+        process_metrics(&registry);
+        let telemetry = Telemetry::new(Inner {
+            service: Arc::from(service),
+            resource,
+            enabled,
+            propagate: environment.propagate,
+            tracer: Tracer {
+                sampler,
+                names: self.names.or(environment.names).unwrap_or_default(),
+                ids: Ids::Random(RandomIdGenerator::default()),
+                clock: SystemClock::System,
+                sink: match &queue {
+                    Some(queue) => queue.clone(),
+                    None => crate::telemetry::nowhere(),
+                },
+                scope: instrumentation_scope(),
+            },
+            registry,
+            content: self.content.unwrap_or_else(|| environment.content.clone()),
+            lines: Some(self.lines.unwrap_or_else(|| LineSink::stdout(style))),
+            exporting: match queue {
+                Some(queue) => queue,
+                None => crate::telemetry::nowhere(),
+            },
+        });
+        Ok((
+            Guard {
+                telemetry,
+                endpoint,
+                deadline: SHUTDOWN_DEADLINE,
+                done: false,
+            },
+            tracer,
+        ))
+    }
+
+    /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before what the code says.
+    fn resource(&self) -> Resource {
+        let mut own = vec![
+            KeyValue::new(resource::SERVICE_NAME.name(), self.service.clone()),
+            KeyValue::new(resource::SERVICE_INSTANCE_ID.name(), instance_id()),
+        ];
+        if let Some(version) = &self.version {
+            own.push(KeyValue::new(
+                resource::SERVICE_VERSION.name(),
+                version.clone(),
+            ));
+        }
+        own.extend(self.attributes.iter().cloned());
+        let from_environment = opentelemetry_sdk::resource::EnvResourceDetector::new();
+        let from_sdk = opentelemetry_sdk::resource::TelemetryResourceDetector;
+        let named = std::env::var("OTEL_SERVICE_NAME")
+            .ok()
+            .filter(|name| !name.trim().is_empty());
+        let mut builder = Resource::builder_empty()
+            .with_detector(Box::new(from_sdk))
+            .with_attributes(own)
+            .with_detector(Box::new(from_environment));
+        if let Some(name) = named {
+            builder = builder.with_attribute(KeyValue::new(resource::SERVICE_NAME.name(), name));
+        }
+        builder.build()
+    }
+}
+
+fn start(limits: QueueLimits, endpoint: Endpoint, resource: Resource) -> Result<Arc<Queue>, Error> {
+    Queue::start(limits, move || {
+        let mut exporter = pipeline::exporter(&endpoint)?;
+        exporter.set_resource(&resource);
+        Ok(exporter)
+    })
+}
+
+/// What the queue knows about itself, read when the page is.
+fn self_metrics(registry: &Registry, queue: Option<&Arc<Queue>>) {
+    let metrics = SdkMetrics::register(registry);
+    let Some(queue) = queue.cloned() else { return };
+    metrics
+        .export_queue_capacity()
+        .set(i64::try_from(queue.capacity()).unwrap_or(i64::MAX));
+    registry.before_page(move || {
+        let (report, waiting) = queue.counts();
+        metrics.spans(ExportResult::Exported).store(report.exported);
+        metrics.spans(ExportResult::Dropped).store(report.dropped);
+        metrics.spans(ExportResult::Failed).store(report.failed);
+        metrics
+            .export_queue_length()
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    });
+}
+
+/// `process_*`, as the Prometheus client libraries name them.
+fn process_metrics(registry: &Registry) {
+    #[cfg(target_os = "linux")]
+    {
+        let foreign = prometheus::Registry::new();
+        let process = prometheus::process_collector::ProcessCollector::for_self();
+        if foreign.register(Box::new(process)).is_ok() {
+            registry.join(foreign);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = registry;
+}
+
+/// A random UUID, version 4.
+fn instance_id() -> String {
+    let mut bytes = RandomIdGenerator::default().new_trace_id().to_bytes();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// The settings that come from the environment.
+#[derive(Debug, Clone)]
+struct Environment {
+    disabled: bool,
+    exports: bool,
+    propagate: bool,
+    endpoint: Option<String>,
+    sampler: Option<Sampler>,
+    names: Option<Names>,
+    content: ContentPolicy,
+    limits: QueueLimits,
+    style: Option<Style>,
+    filter: Option<String>,
+}
+
+impl Environment {
+    fn read() -> Result<Self, Error> {
+        let get = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        };
+        let sampler = match get("OTEL_TRACES_SAMPLER") {
+            Some(name) => Some(Sampler::parse(
+                &name,
+                get("OTEL_TRACES_SAMPLER_ARG").as_deref(),
+            )?),
+            None => None,
+        };
+        let exports = match get("OTEL_TRACES_EXPORTER").as_deref().map(str::trim) {
+            None | Some("otlp") => true,
+            Some("none") => false,
+            Some(other) => {
+                return Err(Error::config(format!(
+                    "OTEL_TRACES_EXPORTER is `{other}`: use otlp or none"
+                )));
+            }
+        };
+        let propagate = match get("OTEL_PROPAGATORS") {
+            None => true,
+            Some(list) => {
+                let known = ["tracecontext", "baggage", "none"];
+                if let Some(other) = list
+                    .split(',')
+                    .map(str::trim)
+                    .find(|name| !known.contains(name))
+                {
+                    return Err(Error::config(format!(
+                        "OTEL_PROPAGATORS names `{other}`: use tracecontext, baggage or none"
+                    )));
+                }
+                list.split(',').any(|name| name.trim() == "tracecontext")
+            }
+        };
+        let messages =
+            get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT").map(|text| text.parse());
+        let content = ContentPolicy::new(
+            get("LLASTA_CONTENT").map(|text| text.parse()).transpose()?,
+            messages.transpose()?.unwrap_or_default(),
+        );
+        Ok(Self {
+            disabled: get("OTEL_SDK_DISABLED")
+                .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+            exports,
+            propagate,
+            endpoint: get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+                .or_else(|| get("OTEL_EXPORTER_OTLP_ENDPOINT")),
+            sampler,
+            names: get("LLASTA_ATTRIBUTE_NAMES")
+                .map(|text| text.parse())
+                .transpose()?,
+            content,
+            limits: limits(get)?,
+            style: get("LLASTA_LOG_FORMAT")
+                .map(|text| text.parse())
+                .transpose()?,
+            filter: get("LLASTA_LOG").or_else(|| get("RUST_LOG")),
+        })
+    }
+}
+
+fn limits(get: impl Fn(&str) -> Option<String>) -> Result<QueueLimits, Error> {
+    let number = |name: &str| match get(name) {
+        None => Ok(None),
+        Some(text) => text
+            .trim()
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| Error::config(format!("{name} is `{text}`: give a whole number"))),
+    };
+    let size = |name: &str, default: usize| -> Result<usize, Error> {
+        Ok(number(name)?
+            .map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX))
+            .clamp(1, 1 << 20))
+    };
+    let default = QueueLimits::default();
+    let capacity = size("OTEL_BSP_MAX_QUEUE_SIZE", default.capacity)?;
+    Ok(QueueLimits {
+        capacity,
+        batch: size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default.batch)?.min(capacity),
+        delay: number("OTEL_BSP_SCHEDULE_DELAY")?.map_or(default.delay, Duration::from_millis),
+        timeout: number("OTEL_BSP_EXPORT_TIMEOUT")?.map_or(default.timeout, Duration::from_millis),
+    })
+}
+
+/// A [`Telemetry`] that is shut down when this is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it ends the export: keep it until the service ends"]
+pub struct Guard {
+    telemetry: Telemetry,
+    endpoint: Option<Endpoint>,
+    deadline: Duration,
+    done: bool,
+}
+
+impl Guard {
+    /// The collector that spans go to, when they are exported.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_ref().map(Endpoint::url)
+    }
+
+    /// Sends the spans that wait and says what became of all of them. Safe in any runtime.
+    pub async fn shutdown(mut self) -> Report {
+        self.done = true;
+        self.telemetry.shutdown().await
+    }
+}
+
+impl Deref for Guard {
+    type Target = Telemetry;
+
+    fn deref(&self) -> &Telemetry {
+        &self.telemetry
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.done {
+            self.telemetry.shutdown_blocking(self.deadline);
+        }
+    }
+}

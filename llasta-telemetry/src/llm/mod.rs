@@ -1,0 +1,16 @@
+//! Floor 3: chat completions, streamed or not.
+//!
+//! A [`ChatCall`] accompanies one request to a model: it opens `vllm.generate`, is told what
+//! arrives, and settles the spans and the metrics once, however the request ends: with the last
+//! token, with an error, or because nobody listens any more. Metrics do not depend on whether the
+//! trace is kept. [`InstrumentLlm`] does all of it for a stream of chunks.
+
+mod call;
+mod metrics;
+mod stream;
+mod think;
+
+pub use self::call::{ChatCall, ChatRequest, Usage};
+pub use self::metrics::LlmMetrics;
+pub use self::stream::{ChatChunk, InstrumentLlm, InstrumentedStream};
+pub use self::think::{Part, ThinkSplitter};

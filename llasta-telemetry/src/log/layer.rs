@@ -1,0 +1,110 @@
+//! Events become lines.
+
+use std::fmt::{Debug, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+use crate::context::ids;
+use crate::line::{Level, Line};
+use crate::telemetry::Telemetry;
+
+/// Writes each event as one line of the telemetry that is current, or of its own.
+#[derive(Debug)]
+pub struct LineLayer {
+    telemetry: Telemetry,
+}
+
+impl LineLayer {
+    /// A layer that writes to this telemetry's lines when no other is current.
+    pub fn new(telemetry: Telemetry) -> Self {
+        Self { telemetry }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for LineLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        crate::context::current_telemetry(|current| {
+            let telemetry = current.unwrap_or(&self.telemetry);
+            let Some(lines) = telemetry.lines() else {
+                return;
+            };
+            let metadata = event.metadata();
+            let service = telemetry.service_name();
+            lines.write(
+                level(*metadata.level()),
+                metadata.target(),
+                service,
+                ids(),
+                |line| {
+                    let mut fields = Fields {
+                        line,
+                        text: String::new(),
+                        said: false,
+                    };
+                    event.record(&mut fields);
+                    if !fields.said {
+                        fields.line.message(metadata.name());
+                    }
+                },
+            );
+        });
+    }
+}
+
+fn level(level: tracing::Level) -> Level {
+    match level {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::DEBUG => Level::Debug,
+        tracing::Level::TRACE => Level::Trace,
+    }
+}
+
+struct Fields<'a, 'b> {
+    line: &'a mut Line<'b>,
+    /// For values that are only known by their `Debug`.
+    text: String,
+    said: bool,
+}
+
+impl Visit for Fields<'_, '_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            self.said = true;
+            self.line.message(value);
+        } else {
+            self.line.text(field.name(), value);
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.line.integer(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.line.integer(field.name(), value),
+            Err(_) => self.record_debug(field, &value),
+        }
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.line.float(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.line.boolean(field.name(), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        let _ = write!(text, "{value:?}");
+        self.record_str(field, &text);
+        self.text = text;
+    }
+}
