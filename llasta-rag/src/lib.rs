@@ -1,1 +1,5 @@
-//! The reference RAG crate.
+//! The reference RAG crate, being built.
+
+pub mod chunk;
+pub mod embed;
+pub mod index;
