@@ -22,6 +22,7 @@ mod text;
 
 pub use self::discover::{Format, discover};
 pub use self::document::{Block, BlockKind, Document, Section};
+pub(crate) use self::split::sentences;
 pub use self::split::{Chunk, ChunkOptions, split};
 
 use std::io;

@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::{Index, IndexError, Neighbour, Stamp, file};
+use super::{Index, IndexError, Neighbour, Stamp, check_vector, file};
 
 /// Rows per block. Small enough to copy for one changed vector (4 MiB at 1024 components), large
 /// enough that the work per block of a search does not show.
@@ -103,22 +103,6 @@ impl<R: Rows> BlockIndex<R> {
         })
     }
 
-    fn check(&self, vector: &[f32]) -> Result<(), IndexError> {
-        if vector.len() != self.dimension {
-            return Err(IndexError::Dimension {
-                expected: self.dimension,
-                given: vector.len(),
-            });
-        }
-        match vector.iter().position(|value| !value.is_finite()) {
-            Some(position) => Err(IndexError::NotFinite {
-                position,
-                value: vector[position],
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// Publishes `drafts` in the place of the blocks they were made from, and `total` rows in all.
     /// When a block cannot be built nothing is published and the places are read again.
     fn finish(
@@ -174,7 +158,7 @@ impl<R: Rows> Index for BlockIndex<R> {
 
     fn upsert(&self, rows: &[(u64, &[f32])]) -> Result<(), IndexError> {
         for (_, row) in rows {
-            self.check(row)?;
+            check_vector(row, self.dimension)?;
         }
         let mut places = self.lock();
         let old = self.snapshot();
@@ -222,7 +206,7 @@ impl<R: Rows> Index for BlockIndex<R> {
     }
 
     fn search(&self, query: &[f32], k: usize) -> Result<Vec<Neighbour>, IndexError> {
-        self.check(query)?;
+        check_vector(query, self.dimension)?;
         if k == 0 {
             return Ok(Vec::new());
         }

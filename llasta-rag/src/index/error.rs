@@ -44,7 +44,7 @@ pub enum IndexError {
         /// Its value.
         value: f32,
     },
-    /// A key that the backend cannot hold.
+    /// A backend that failed.
     #[error("the backend {backend} failed: {message}")]
     Backend {
         /// Which backend.

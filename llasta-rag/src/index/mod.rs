@@ -123,6 +123,27 @@ pub struct Stamp {
     pub model: String,
 }
 
+/// Whether an index of this dimension takes a vector.
+///
+/// # Errors
+///
+/// [`IndexError::Dimension`] or [`IndexError::NotFinite`].
+pub fn check_vector(vector: &[f32], dimension: usize) -> Result<(), IndexError> {
+    if vector.len() != dimension {
+        return Err(IndexError::Dimension {
+            expected: dimension,
+            given: vector.len(),
+        });
+    }
+    match vector.iter().position(|value| !value.is_finite()) {
+        Some(position) => Err(IndexError::NotFinite {
+            position,
+            value: vector[position],
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Which backend to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IndexKind {
