@@ -419,6 +419,13 @@ mod tests {
     }
 
     #[test]
+    fn headings_that_would_fill_the_chunk_are_left_to_the_metadata() {
+        let chunk = &chunks("# A heading of many words\n\ntext", 24, 0)[0];
+        assert_eq!(chunk.text, "text");
+        assert_eq!(chunk.metadata["heading"], "A heading of many words");
+    }
+
+    #[test]
     fn sizes_without_room_are_refused() {
         let document = parse("a.txt", Format::Text, "text");
         for (max_chars, overlap_chars) in [(0, 0), (10, 10)] {

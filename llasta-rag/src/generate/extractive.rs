@@ -291,6 +291,14 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_in_two_passages_is_said_once() {
+        let passages =
+            ["a", "b"].map(|source| Passage::new(source, None, "The port of Alloy is 4317."));
+        let text: String = answer(&request("Which port? /no_think", &passages)).collect();
+        assert_eq!(text, "According to a: The port of Alloy is 4317.");
+    }
+
+    #[test]
     fn a_heading_lends_weight_and_is_not_said() {
         let passages = [
             Passage::new("a", None, "Shutdown\n\nIt takes 1 s at most."),

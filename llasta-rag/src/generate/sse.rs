@@ -164,6 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_end_of_two_bytes_is_one_line_end_even_when_cut() {
+        assert_eq!(data("data: a\r\ndata: b\r\n\r\n"), ["a\nb"]);
+        let mut parser = SseParser::default();
+        assert!(parser.push(b"data: a\r").unwrap().is_empty());
+        assert!(parser.push(b"\ndata: b\r").unwrap().is_empty());
+        assert_eq!(parser.push(b"\n\r").unwrap()[0].data, "a\nb");
+    }
+
+    #[test]
     fn data_lines_are_joined_and_one_space_is_dropped() {
         assert_eq!(data("data: a\ndata:  b\ndata:c\ndata\n\n"), ["a\n b\nc\n"]);
     }

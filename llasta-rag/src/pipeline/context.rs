@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn whole_chunks_are_taken_until_one_does_not_fit() {
-        let chunks = ["é".repeat(100), "b".repeat(500), "c".to_owned()]
+        let chunks = ["é".repeat(100), "b".repeat(150), "c".to_owned()]
             .map(|text| result("a", &text, &json!({}), 0.9));
         let one = build_context(&chunks[..1], 4000).chars;
         let context = build_context(&chunks, one);

@@ -12,11 +12,13 @@
 //! - [`VectorSpace`], [`StoredItem`], [`Row`], [`Written`]: what goes in and out (this file);
 //! - `error.rs`: what can go wrong, and what to do about it;
 //! - `open.rs`: the folder, the lock, the schema and the connections;
-//! - `items.rs`: [`Store`]'s methods.
+//! - `space.rs`: which model the vectors are of;
+//! - `items.rs`: writing, reading and listing items.
 
 mod error;
 mod items;
 mod open;
+mod space;
 
 pub use self::error::StoreError;
 pub use self::open::Store;
