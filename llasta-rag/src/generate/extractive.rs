@@ -132,7 +132,7 @@ fn best_sentences<'a>(asked: &BTreeSet<Word>, passages: &'a [Passage]) -> Vec<Fo
     for (passage, Passage { text, .. }) in passages.iter().enumerate() {
         let (heading, body) = heading_and_body(text);
         let heading: BTreeSet<_> = words(heading).into_iter().collect();
-        for (position, sentence) in body.lines().flat_map(sentences).enumerate() {
+        for (position, sentence) in body.lines().flat_map(statements).enumerate() {
             let said: BTreeSet<_> = words(sentence).into_iter().collect();
             let shared: f32 = asked.intersection(&said).map(weight).sum();
             // Chunks overlap; a sentence is said once.
@@ -158,6 +158,16 @@ fn best_sentences<'a>(asked: &BTreeSet<Word>, passages: &'a [Passage]) -> Vec<Fo
     found.retain(|sentence| sentence.match_share >= least);
     found.sort_by_key(|sentence| (sentence.passage, sentence.position));
     found
+}
+
+/// What one line says: a table's row as a whole, else its sentences without bullets and the lines of
+/// drawn trees.
+fn statements(line: &str) -> Vec<&str> {
+    if line.trim_start().starts_with('|') {
+        return vec![line.trim()];
+    }
+    let drawn = |c: char| c.is_whitespace() || matches!(c, '-' | '*' | '│' | '├' | '└' | '─');
+    sentences(line.trim_start_matches(drawn)).collect()
 }
 
 /// A passage's first line, where it stands apart and ends like a heading, and the rest. A heading says
@@ -296,6 +306,20 @@ mod tests {
             ["a", "b"].map(|source| Passage::new(source, None, "The port of Alloy is 4317."));
         let text: String = answer(&request("Which port? /no_think", &passages)).collect();
         assert_eq!(text, "According to a: The port of Alloy is 4317.");
+    }
+
+    #[test]
+    fn a_row_of_a_table_is_said_whole_and_a_bullet_is_not_said() {
+        let table = "| key | meaning |\n| `top_k` ! | chunks. requested |";
+        let passages = [
+            Passage::new("a", None, table),
+            Passage::new("b", None, "- one\n  - the top_k key"),
+        ];
+        let text: String = answer(&request("What is top_k? /no_think", &passages)).collect();
+        assert_eq!(
+            text,
+            "According to a: | `top_k` ! | chunks. requested |\n\nAccording to b: the top_k key"
+        );
     }
 
     #[test]
