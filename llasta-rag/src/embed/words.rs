@@ -17,7 +17,7 @@ pub(crate) enum WordKind {
     Stop,
     /// A word of the language.
     Plain,
-    /// A name such as `faiss_wrap_index_size` or `rag.top_k`, beside the words it is made of.
+    /// A name such as `some_index_size` or `conf.top_k`, beside the words it is made of.
     Name,
 }
 
@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_compound_name_comes_in_parts_and_whole() {
-        let words = words("the `rag.top_k` value.");
+        let words = words("the `conf.top_k` value.");
         let stems: Vec<_> = words.iter().map(|word| word.stem.as_str()).collect();
-        assert_eq!(stems, ["the", "rag", "top", "k", "rag_top_k", "valu"]);
+        assert_eq!(stems, ["the", "conf", "top", "k", "conf_top_k", "valu"]);
         assert_eq!(words[4].kind, WordKind::Name);
         assert_eq!(words[0].kind, WordKind::Stop);
     }

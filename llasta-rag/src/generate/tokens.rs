@@ -42,12 +42,12 @@ mod tests {
 
     #[test]
     fn words_and_punctuation_are_tokens_and_nothing_is_lost() {
-        let text = "  Don't stop: rag.top_k\nis 5!  ";
+        let text = "  Don't stop: conf.top_k\nis 5!  ";
         let tokens: Vec<_> = pieces(text).collect();
         assert_eq!(
             tokens,
             [
-                "  Don", "'", "t", " stop", ":", " rag", ".", "top_k", "\nis", " 5", "!  "
+                "  Don", "'", "t", " stop", ":", " conf", ".", "top_k", "\nis", " 5", "!  "
             ]
         );
         assert_eq!(tokens.concat(), text);
