@@ -1,0 +1,234 @@
+//! Nearest neighbours: which stored vectors are closest to a query vector.
+//!
+//! An index knows keys and vectors and nothing else. Texts, metadata and string ids live in
+//! [`store`](crate::store), which is the truth; an index is a cache that can always be rebuilt from
+//! it. Scores are inner products, so on the normalised vectors that
+//! [`embed`](crate::embed) makes they are cosine similarities.
+//!
+//! Every method takes `&self`. A search reads the snapshot that was current when it began, so
+//! searches wait neither for each other nor for an upsert; upserts and removals wait for one another.
+//!
+//! In reading order:
+//! - [`Index`], the trait, and [`IndexKind`], which picks a backend by its name (this file);
+//! - `error.rs`: what can go wrong, and what to do about it;
+//! - `blocks.rs`: [`BlockIndex`], the snapshots that both backends share;
+//! - `exact.rs`: [`ExactIndex`], pure Rust, the oracle and the fallback;
+//! - `faiss.rs`: `FaissIndex` over FAISS (feature `faiss`), and `absent.rs`, the same face without it;
+//! - `file.rs`: the index file and its checks.
+
+mod blocks;
+mod error;
+mod exact;
+mod file;
+
+#[cfg(not(feature = "faiss"))]
+#[path = "absent.rs"]
+mod faiss;
+#[cfg(feature = "faiss")]
+mod faiss;
+
+pub use self::blocks::{BlockIndex, Rows};
+pub use self::error::IndexError;
+pub use self::exact::{ExactIndex, ExactRows};
+pub use self::faiss::FaissIndex;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A set of vectors of one dimension under integer keys, searched by inner product.
+pub trait Index: Send + Sync + fmt::Debug {
+    /// The kind of index in FAISS's words, e.g. `Flat`; the exact index says `Exact`.
+    fn factory(&self) -> &str;
+
+    /// Where searches run: `cpu`, or a device such as `cuda:0`.
+    fn device(&self) -> &str;
+
+    /// How many components each vector has.
+    fn dimension(&self) -> usize;
+
+    /// How many vectors are held.
+    fn len(&self) -> usize;
+
+    /// Whether no vector is held.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds vectors, replacing those whose key is already there. Of a key given twice the last wins.
+    ///
+    /// # Errors
+    ///
+    /// A vector of another dimension or with a component that is not finite, or a failing backend;
+    /// the index is then as it was before.
+    fn upsert(&self, rows: &[(u64, &[f32])]) -> Result<(), IndexError>;
+
+    /// Removes vectors and returns how many were there.
+    ///
+    /// # Errors
+    ///
+    /// A failing backend; the index is then as it was before.
+    fn remove(&self, ids: &[u64]) -> Result<usize, IndexError>;
+
+    /// The at most `k` nearest vectors, best first; equal scores come in the order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// A query of another dimension or with a component that is not finite, or a failing backend.
+    fn search(&self, query: &[f32], k: usize) -> Result<Vec<Neighbour>, IndexError>;
+
+    /// Forgets every vector.
+    ///
+    /// # Errors
+    ///
+    /// A failing backend.
+    fn reset(&self) -> Result<(), IndexError>;
+
+    /// Writes all vectors to `path` with the stamp that says what they belong to. The file appears
+    /// whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be written.
+    fn save(&self, path: &Path, stamp: &Stamp) -> Result<(), IndexError>;
+
+    /// Replaces the content with that of the file, if the file is whole and bears `expected`.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::NoFile`], [`IndexError::Damaged`], [`IndexError::OtherDimension`],
+    /// [`IndexError::OtherModel`] or [`IndexError::Stale`]; after each of them the content is
+    /// unchanged and the caller rebuilds it from the store.
+    fn load(&self, path: &Path, expected: &Stamp) -> Result<(), IndexError>;
+}
+
+/// One result of a search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbour {
+    /// The key under which the vector was added.
+    pub id: u64,
+    /// Its inner product with the query.
+    pub score: f32,
+}
+
+/// What a saved index belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The generation of the store that the index mirrors.
+    pub generation: u64,
+    /// Components per vector.
+    pub dimension: usize,
+    /// The embedding model that made the vectors.
+    pub model: String,
+}
+
+/// Whether an index of this dimension takes a vector.
+///
+/// # Errors
+///
+/// [`IndexError::Dimension`] or [`IndexError::NotFinite`].
+pub fn check_vector(vector: &[f32], dimension: usize) -> Result<(), IndexError> {
+    if vector.len() != dimension {
+        return Err(IndexError::Dimension {
+            expected: dimension,
+            given: vector.len(),
+        });
+    }
+    match vector.iter().position(|value| !value.is_finite()) {
+        Some(position) => Err(IndexError::NotFinite {
+            position,
+            value: vector[position],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Which backend to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexKind {
+    /// FAISS where it is compiled in, else the exact index.
+    #[default]
+    Auto,
+    /// The exact index in Rust.
+    Exact,
+    /// FAISS.
+    Faiss,
+}
+
+impl IndexKind {
+    /// Every name that [`FromStr`] accepts.
+    pub const NAMES: [&'static str; 3] = ["auto", "exact", "faiss"];
+
+    /// An empty index of this kind.
+    ///
+    /// # Errors
+    ///
+    /// A dimension of zero, or a backend that is not compiled in: the message names the feature.
+    pub fn create(self, dimension: usize) -> Result<Arc<dyn Index>, IndexError> {
+        match self {
+            Self::Auto if FaissIndex::AVAILABLE => Self::Faiss.create(dimension),
+            Self::Auto | Self::Exact => Ok(Arc::new(ExactIndex::new(dimension)?)),
+            Self::Faiss => Ok(Arc::new(FaissIndex::new(dimension)?)),
+        }
+    }
+}
+
+impl fmt::Display for IndexKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Exact => "exact",
+            Self::Faiss => "faiss",
+        })
+    }
+}
+
+impl FromStr for IndexKind {
+    type Err = IndexError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "auto" => Ok(Self::Auto),
+            "exact" => Ok(Self::Exact),
+            "faiss" => Ok(Self::Faiss),
+            _ => Err(IndexError::UnknownKind {
+                given: name.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_kind_parses_to_what_displays_as_itself() {
+        for name in IndexKind::NAMES {
+            assert_eq!(name.parse::<IndexKind>().unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_named_with_what_is_allowed() {
+        let message = "hnsw".parse::<IndexKind>().unwrap_err().to_string();
+        for expected in ["hnsw", "auto", "exact", "faiss"] {
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn auto_prefers_faiss_and_falls_back_to_the_exact_index() {
+        let index = IndexKind::Auto.create(4).unwrap();
+        assert_eq!(
+            index.factory(),
+            if cfg!(feature = "faiss") {
+                "Flat"
+            } else {
+                "Exact"
+            }
+        );
+        assert_eq!(index.device(), "cpu");
+    }
+}

@@ -1,0 +1,89 @@
+//! Streams mean the same wherever they are cut.
+
+use llasta_rag::generate::{SseEvent, SseParser, ThinkSplitter, pieces};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn events(chunks: &[&[u8]]) -> Vec<SseEvent> {
+    let mut parser = SseParser::default();
+    let mut events = Vec::new();
+    for chunk in chunks {
+        events.extend(parser.push(chunk).unwrap());
+    }
+    events.extend(parser.finish());
+    events
+}
+
+/// Cuts a slice at the given places, each taken modulo what is left.
+fn cut<'a>(mut bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    for cut in cuts {
+        let (part, rest) = bytes.split_at(cut % (bytes.len() + 1));
+        parts.push(part);
+        bytes = rest;
+    }
+    parts.push(bytes);
+    parts
+}
+
+proptest! {
+    #[test]
+    fn events_do_not_depend_on_where_the_bytes_are_cut(
+        lines in vec("(data: |data:|: |event: |id: |)[a-zé🦀{}: ]{0,8}(\n|\r\n|\r|\n\n|\r\n\r\n)", 0..20),
+        cuts in vec(0..1000_usize, 0..20),
+    ) {
+        let stream = lines.concat();
+        let whole = events(&[stream.as_bytes()]);
+        prop_assert_eq!(&events(&cut(stream.as_bytes(), &cuts)), &whole);
+        let bytes: Vec<_> = stream.as_bytes().chunks(1).collect();
+        prop_assert_eq!(&events(&bytes), &whole);
+    }
+
+    #[test]
+    fn data_comes_back_as_it_was_sent(data in vec("[a-zé🦀 ]{0,12}", 1..12), cuts in vec(0..1000_usize, 0..9)) {
+        let sent: String = data.iter().map(|data| format!("data: {data}\r\n\r\n")).collect();
+        let received = events(&cut(sent.as_bytes(), &cuts));
+        prop_assert_eq!(received.into_iter().map(|event| event.data).collect::<Vec<_>>(), data);
+    }
+
+    #[test]
+    fn thinking_does_not_depend_on_where_the_text_is_cut(
+        parts in vec("(<think>|</think>|<thi|</|[a-zé <>\n]{0,6})", 0..10),
+    ) {
+        let text = parts.concat();
+        let whole = ThinkSplitter::split(&text);
+        for step in [1, 2, 5] {
+            let characters: Vec<char> = text.chars().collect();
+            let mut splitter = ThinkSplitter::default();
+            let mut splits = Vec::new();
+            for piece in characters.chunks(step) {
+                splits.push(splitter.push(&piece.iter().collect::<String>()));
+            }
+            splits.push(splitter.finish());
+            let thinking: String = splits.iter().map(|split| split.thinking.as_str()).collect();
+            let answer: String = splits.iter().map(|split| split.answer.as_str()).collect();
+            prop_assert_eq!(&thinking, &whole.thinking);
+            prop_assert_eq!(&answer, &whole.answer);
+            prop_assert_eq!(splitter.raw_chars(), characters.len());
+            prop_assert_eq!(splitter.thinking_chars(), thinking.chars().count());
+            prop_assert_eq!(splitter.final_chars(), answer.chars().count());
+        }
+    }
+
+    #[test]
+    fn what_stands_between_the_tags_is_the_thinking(
+        thinking in "[a-zé <>\n/]{0,20}", answer in "([a-zé][a-zé <>\n]{0,20})?", gap in "[ \n]{0,3}",
+    ) {
+        prop_assume!(!thinking.contains("</think>"));
+        let split = ThinkSplitter::split(&format!("<think>{thinking}</think>{gap}{answer}"));
+        prop_assert_eq!(split.thinking, thinking);
+        prop_assert_eq!(split.answer, answer);
+    }
+
+    #[test]
+    fn tokens_put_together_are_the_text(text in "[a-zé_0-9.,🦀 \n]{0,60}") {
+        let tokens: Vec<_> = pieces(&text).collect();
+        let expected = if text.trim().is_empty() { "" } else { text.as_str() };
+        prop_assert_eq!(tokens.concat(), expected);
+    }
+}
