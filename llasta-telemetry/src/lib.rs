@@ -11,6 +11,8 @@ pub mod metrics;
 pub mod schema;
 pub mod span;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use llasta_telemetry_macros::{in_span, schema};
 pub use opentelemetry;
