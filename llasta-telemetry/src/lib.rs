@@ -33,6 +33,8 @@ pub mod pipeline;
 pub mod schema;
 pub mod span;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[doc = include_str!("docs/in_span.md")]
 pub use llasta_telemetry_macros::in_span;

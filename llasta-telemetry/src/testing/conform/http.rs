@@ -1,0 +1,147 @@
+//! HTTP spans: recognised by their kind, named by their attributes.
+
+use super::finding::{FindingId, Findings};
+use crate::schema::http::{
+    CLIENT, ERROR_TYPE, NAMESPACE, REQUEST_METHOD, RESPONSE_STATUS_CODE, ROUTE, SERVER, URL_FULL,
+    URL_TEMPLATE,
+};
+use crate::schema::{Kind, Schema, SpanDef};
+use crate::testing::CapturedSpan;
+
+/// The methods of RFC 9110 and 5789, and the word for all others.
+const METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER",
+];
+
+/// The declaration of a SERVER or CLIENT span that speaks HTTP: it is named by a method, or
+/// carries an attribute that only HTTP has. Other SERVER spans, such as vLLM's own, are not ours.
+pub(super) fn declaration(schema: &Schema, span: &CapturedSpan) -> Option<&'static SpanDef> {
+    let by_name = span
+        .name
+        .split(' ')
+        .next()
+        .is_some_and(|method| METHODS.contains(&method));
+    let mut keys = NAMESPACE.keys.iter().map(|key| key.name);
+    let by_attribute = keys.any(|name| {
+        (name.starts_with("http.") || name.starts_with("url."))
+            && span.attributes.contains_key(name)
+    });
+    let def = [&SERVER, &CLIENT]
+        .into_iter()
+        .find(|def| def.kind.name() == span.kind)?;
+    schema.span(def.name).filter(|_| by_name || by_attribute)
+}
+
+pub(super) fn is_http(def: &SpanDef) -> bool {
+    std::ptr::eq(def, &SERVER) || std::ptr::eq(def, &CLIENT)
+}
+
+/// A collector would rename a span that bears the method.
+pub(super) fn absent(span: &CapturedSpan, findings: &mut Findings) {
+    let method = REQUEST_METHOD.name();
+    if span.attributes.contains_key(method) {
+        findings.span(
+            FindingId::ForbiddenAttribute,
+            &span.name,
+            format!("carries `{method}`, so the collector renames it"),
+            "leave it to the SERVER and CLIENT spans",
+        );
+    }
+}
+
+pub(super) fn span(span: &CapturedSpan, findings: &mut Findings) {
+    let client = span.kind == Kind::Client.name();
+    name(span, client, findings);
+    status(span, client, findings);
+    if client && span.text(URL_FULL.name()).is_some_and(has_credentials) {
+        findings.span(
+            FindingId::WrongValue,
+            &span.name,
+            format!("`{}` holds credentials", URL_FULL.name()),
+            "remove what stands before the `@`",
+        );
+    }
+}
+
+fn name(span: &CapturedSpan, client: bool, findings: &mut Findings) {
+    let target = if client { URL_TEMPLATE } else { ROUTE }.name();
+    if client && !span.attributes.contains_key(target) {
+        findings.span(
+            FindingId::MissingAttribute,
+            &span.name,
+            format!("`{target}` is missing, so the collector names the span by its method alone"),
+            "set it to the path's pattern",
+        );
+    }
+    let Some(method) = span.text(REQUEST_METHOD.name()) else {
+        return;
+    };
+    if !METHODS.contains(&method) {
+        findings.span(
+            FindingId::WrongValue,
+            &span.name,
+            format!("`{}` is \"{method}\"", REQUEST_METHOD.name()),
+            "write `_OTHER`: a method that is none may be anything",
+        );
+    }
+    // The conventions write `HTTP` for `_OTHER`.
+    let word = if method == "_OTHER" { "HTTP" } else { method };
+    let expected = match span.text(target) {
+        Some(target) => format!("{word} {target}"),
+        None => word.to_owned(),
+    };
+    let also = expected.replacen(word, method, 1);
+    if span.name != expected && span.name != also {
+        findings.span(
+            FindingId::WrongName,
+            &span.name,
+            format!("its attributes name it `{expected}`"),
+            format!("name it by `{}` and `{target}`", REQUEST_METHOD.name()),
+        );
+    }
+}
+
+fn status(span: &CapturedSpan, client: bool, findings: &mut Findings) {
+    let key = RESPONSE_STATUS_CODE.name();
+    let Some(code) = span.int(key) else {
+        if !span.attributes.contains_key(key) && !span.attributes.contains_key(ERROR_TYPE.name()) {
+            findings.span(
+                FindingId::MissingAttribute,
+                &span.name,
+                format!("has neither `{key}` nor `{}`", ERROR_TYPE.name()),
+                "say how the request ended",
+            );
+        }
+        return;
+    };
+    let failed = code >= if client { 400 } else { 500 };
+    if failed && span.status != "error" {
+        findings.span(
+            FindingId::WrongStatus,
+            &span.name,
+            format!("answered {code} with the status `{}`", span.status),
+            "set the status Error",
+        );
+    }
+    // A 2xx whose body broke off is an error that says what happened.
+    let explained = span
+        .text(ERROR_TYPE.name())
+        .is_some_and(|why| why != code.to_string());
+    if !failed && span.status == "error" && !explained {
+        findings.span(
+            FindingId::WrongStatus,
+            &span.name,
+            format!("answered {code} with the status `error`"),
+            "leave the status unset",
+        );
+    }
+}
+
+/// `http://user:secret@host/`; OpenTelemetry allows the word REDACTED in their place.
+fn has_credentials(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user != "REDACTED:REDACTED")
+}

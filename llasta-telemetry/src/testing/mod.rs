@@ -1,0 +1,45 @@
+//! Floor 3: what a service says, captured and checked.
+//!
+//! Two ways to listen: [`Recorder`] is a telemetry that keeps what it records, with ids and a
+//! clock that are the same in every run; [`OtlpReceiver`] is a real collector on a loopback port,
+//! for services that run as processes of their own, in any language. Both yield
+//! [`CapturedSpan`]s, and everything else works on those:
+//!
+//! * [`Waterfall`] prints a trace as a tree, with times or as a snapshot without them, and
+//!   [`Breakdown`] says where a chat request spent its time,
+//! * [`page`] reads a metrics page, and says what moved between two of them,
+//! * [`conform`] compares spans, pages and log lines with a [`Schema`](crate::schema::Schema) and
+//!   says what differs.
+//!
+//! Nothing here sleeps: what is waited for is a notification, with a deadline.
+//!
+//! ```
+//! use llasta_telemetry::schema::rag::RetrieveContext;
+//! use llasta_telemetry::testing::Recorder;
+//!
+//! let seen = Recorder::new("chatbot-rag");
+//! RetrieveContext::start_in(seen.telemetry(), 5, 0.5).results_raw_count(5);
+//!
+//! let span = &seen.spans()[0];
+//! assert_eq!(span.name, "rag.retrieve_context");
+//! assert_eq!(span.int("rag.top_k"), Some(5));
+//! ```
+
+mod capture;
+mod captured;
+pub mod conform;
+mod fixed;
+mod latency;
+pub mod page;
+mod receiver;
+mod recorder;
+mod store;
+mod waterfall;
+
+pub use self::capture::Capture;
+pub use self::captured::{AttributeValue, CapturedSpan};
+pub use self::fixed::{FixedIds, StillClock};
+pub use self::latency::{Breakdown, Share};
+pub use self::receiver::{Forwarded, OtlpReceiver};
+pub use self::recorder::{Recorder, RecorderBuilder};
+pub use self::waterfall::Waterfall;
