@@ -6,7 +6,6 @@
 //! In reading order:
 //! - `openai.rs`: [`ChatRequest`], [`ChatCompletion`] and [`ChatChunk`], the wire format;
 //! - `sse.rs`: [`SseParser`], server-sent events out of bytes that may be cut anywhere;
-//! - `think.rs`: [`ThinkSplitter`], what a model thinks apart from what it answers;
 //! - `block.rs`: [`ContextBlock`], the form in which passages are handed to a model;
 //! - `tokens.rs`: [`pieces`] and [`count_tokens`], the stand-in's idea of a token;
 //! - `extractive.rs`: [`answer`], the stand-in, which answers with sentences of its context.
@@ -15,7 +14,6 @@ mod block;
 mod extractive;
 mod openai;
 mod sse;
-mod think;
 mod tokens;
 
 pub use self::block::{ContextBlock, Passage};
@@ -25,7 +23,6 @@ pub use self::openai::{
     ChunkChoice, Delta, ReplyMessage, Role, StreamOptions, Usage,
 };
 pub use self::sse::{SseError, SseEvent, SseParser};
-pub use self::think::{Split, ThinkSplitter};
 pub use self::tokens::{count_tokens, pieces};
 
 /// What at the end of the last user message asks a thinking model to answer at once.

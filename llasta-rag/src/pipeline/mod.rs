@@ -7,15 +7,18 @@
 //! In reading order:
 //! - [`Item`] and [`SearchResult`]: what goes in and out (this file);
 //! - `collection.rs`: [`Collection`], the store, the index and the embedder as one;
-//! - `context.rs`: [`filter`], [`build_context`], [`insert_context`] and [`disable_thinking`].
+//! - `context.rs`: [`filter`], [`build_context`], [`insert_context`] and [`disable_thinking`];
+//! - `scores.rs`: [`Scores`], what is said of them.
 
 mod collection;
 mod context;
+mod scores;
 
 pub use self::collection::{Collection, CollectionError, Upserted};
 pub use self::context::{Context, build_context, disable_thinking, filter, insert_context};
+pub use self::scores::Scores;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::chunk::Chunk;
@@ -27,9 +30,15 @@ pub struct Item {
     pub id: String,
     /// What is embedded and returned.
     pub text: String,
-    /// Whatever the caller wants back with it. `source` and `page` show in a prompt.
-    #[serde(default)]
+    /// Whatever the caller wants back with it. `source` and `page` show in a prompt. Null is nothing.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub metadata: Map<String, Value>,
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl From<Chunk> for Item {

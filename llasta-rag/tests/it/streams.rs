@@ -1,6 +1,6 @@
 //! Streams mean the same wherever they are cut.
 
-use llasta_rag::generate::{SseEvent, SseParser, ThinkSplitter, pieces};
+use llasta_rag::generate::{SseEvent, SseParser, pieces};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -44,40 +44,6 @@ proptest! {
         let sent: String = data.iter().map(|data| format!("data: {data}\r\n\r\n")).collect();
         let received = events(&cut(sent.as_bytes(), &cuts));
         prop_assert_eq!(received.into_iter().map(|event| event.data).collect::<Vec<_>>(), data);
-    }
-
-    #[test]
-    fn thinking_does_not_depend_on_where_the_text_is_cut(
-        parts in vec("(<think>|</think>|<thi|</|[a-zé <>\n]{0,6})", 0..10),
-    ) {
-        let text = parts.concat();
-        let whole = ThinkSplitter::split(&text);
-        for step in [1, 2, 5] {
-            let characters: Vec<char> = text.chars().collect();
-            let mut splitter = ThinkSplitter::default();
-            let mut splits = Vec::new();
-            for piece in characters.chunks(step) {
-                splits.push(splitter.push(&piece.iter().collect::<String>()));
-            }
-            splits.push(splitter.finish());
-            let thinking: String = splits.iter().map(|split| split.thinking.as_str()).collect();
-            let answer: String = splits.iter().map(|split| split.answer.as_str()).collect();
-            prop_assert_eq!(&thinking, &whole.thinking);
-            prop_assert_eq!(&answer, &whole.answer);
-            prop_assert_eq!(splitter.raw_chars(), characters.len());
-            prop_assert_eq!(splitter.thinking_chars(), thinking.chars().count());
-            prop_assert_eq!(splitter.final_chars(), answer.chars().count());
-        }
-    }
-
-    #[test]
-    fn what_stands_between_the_tags_is_the_thinking(
-        thinking in "[a-zé <>\n/]{0,20}", answer in "([a-zé][a-zé <>\n]{0,20})?", gap in "[ \n]{0,3}",
-    ) {
-        prop_assume!(!thinking.contains("</think>"));
-        let split = ThinkSplitter::split(&format!("<think>{thinking}</think>{gap}{answer}"));
-        prop_assert_eq!(split.thinking, thinking);
-        prop_assert_eq!(split.answer, answer);
     }
 
     #[test]

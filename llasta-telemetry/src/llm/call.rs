@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::metrics::LlmMetrics;
 use super::think::{Part, ThinkSplitter};
 use crate::context::Scope;
+use crate::line::Level;
 use crate::metrics::{Counter, Exemplar};
+use crate::schema::Key;
 use crate::schema::labels::Outcome;
-use crate::schema::llm::{Generate, Response};
+use crate::schema::llm::{self, Generate, Response};
 use crate::telemetry::Telemetry;
 
 /// What is asked of the model.
@@ -103,6 +105,42 @@ impl ChatCall {
     /// The context of the span: make the HTTP request inside it.
     pub fn scope(&self) -> Scope {
         self.generate.scope()
+    }
+
+    /// The messages sent, as JSON: only asked for when the capture policy lets them out.
+    pub fn input_messages(&self, json: impl FnOnce() -> String) {
+        self.content(llm::INPUT_MESSAGES, json);
+    }
+
+    /// The messages received, as JSON: only asked for when the capture policy lets them out.
+    pub fn output_messages(&self, json: impl FnOnce() -> String) {
+        self.content(llm::OUTPUT_MESSAGES, json);
+    }
+
+    fn content(&self, key: Key<str>, json: impl FnOnce() -> String) {
+        let Some(telemetry) = self.generate.telemetry() else {
+            return;
+        };
+        let places = telemetry.content().messages;
+        if !(places.on_spans() && self.generate.is_recording() || places.on_events()) {
+            return;
+        }
+        let json = json();
+        if let (Some(lines), Some(content)) = (telemetry.lines(), telemetry.content().event(&json))
+        {
+            let ids = self.generate.ids();
+            lines.write(
+                Level::Info,
+                "llasta_telemetry::content",
+                telemetry.service_name(),
+                ids,
+                |line| {
+                    line.message("message content");
+                    line.text(key.name(), &content);
+                },
+            );
+        }
+        self.generate.set(key, json);
     }
 
     /// A piece of the answer, as the model wrote it. `take` gets what is certain to be thinking

@@ -181,6 +181,12 @@ impl Span {
         }
     }
 
+    /// Who records it.
+    #[cfg(feature = "llm")]
+    pub(crate) fn telemetry(&self) -> Option<&Telemetry> {
+        self.scope.telemetry.as_ref()
+    }
+
     /// Its context, for those who start something that outlives this borrow.
     pub fn scope(&self) -> Scope {
         self.scope.clone()

@@ -1,0 +1,167 @@
+//! `llasta ingest`
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use llasta_rag::api::search::{UpsertRequest, UpsertResponse};
+use llasta_rag::chunk::{self, ChunkOptions};
+use llasta_rag::pipeline::Item;
+use reqwest::Client;
+use serde_json::Value;
+
+use super::args::IngestArgs;
+use super::failure::Failure;
+
+/// Chunks sent at once.
+const BATCH: usize = 64;
+
+pub(super) async fn run(arguments: &IngestArgs) -> Result<(), Failure> {
+    let options = ChunkOptions {
+        max_chars: arguments.max_chars,
+        overlap_chars: arguments.overlap_chars,
+    };
+    let summary = ingest(&arguments.faiss_wrap_url, &arguments.paths, options, true).await?;
+    for (path, why) in &summary.failed {
+        eprintln!("{}: {why}", path.display());
+    }
+    println!(
+        "{} chunks of {} files ingested in {:.1} s; faiss-wrap holds {} items",
+        summary.chunks,
+        summary.files,
+        summary.took.as_secs_f64(),
+        summary.total_items
+    );
+    if summary.failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{} files could not be read, the others are in",
+        summary.failed.len()
+    )))
+}
+
+/// What was ingested.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) files: usize,
+    pub(super) chunks: usize,
+    pub(super) total_items: usize,
+    pub(super) failed: Vec<(PathBuf, String)>,
+    pub(super) took: Duration,
+}
+
+/// Reads, cuts and sends. A file that cannot be read is reported, and the rest goes on.
+pub(super) async fn ingest(
+    faiss_wrap_url: &str,
+    paths: &[PathBuf],
+    options: ChunkOptions,
+    progress: bool,
+) -> Result<Summary, Failure> {
+    let started = Instant::now();
+    let files =
+        chunk::discover(paths).map_err(|error| Failure::of("nothing was ingested", &error))?;
+    let bar = if progress {
+        bar(files.len())
+    } else {
+        ProgressBar::hidden()
+    };
+    let client = Client::new();
+    let mut summary = Summary {
+        files: 0,
+        chunks: 0,
+        total_items: 0,
+        failed: Vec::new(),
+        took: Duration::ZERO,
+    };
+    let mut batch: Vec<Item> = Vec::new();
+    for path in files {
+        bar.set_message(path.display().to_string());
+        match read(&path, options).await {
+            Ok(items) => {
+                summary.files += 1;
+                batch.extend(items);
+            }
+            Err(why) => summary.failed.push((path, why)),
+        }
+        while batch.len() >= BATCH {
+            let rest = batch.split_off(BATCH);
+            send(
+                &client,
+                faiss_wrap_url,
+                std::mem::replace(&mut batch, rest),
+                &mut summary,
+            )
+            .await?;
+        }
+        bar.inc(1);
+    }
+    if !batch.is_empty() {
+        send(&client, faiss_wrap_url, batch, &mut summary).await?;
+    }
+    bar.finish_and_clear();
+    summary.took = started.elapsed();
+    Ok(summary)
+}
+
+async fn read(path: &Path, options: ChunkOptions) -> Result<Vec<Item>, String> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || {
+        let chunks = chunk::chunk_file(&path, &options).map_err(|error| error.to_string())?;
+        Ok(chunks.into_iter().map(Item::from).collect())
+    });
+    read.await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+async fn send(
+    client: &Client,
+    url: &str,
+    items: Vec<Item>,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let sent = items.len();
+    let response = client
+        .post(format!("{url}/upsert"))
+        .json(&UpsertRequest { items })
+        .send()
+        .await
+        .map_err(|error| {
+            Failure::of(
+                format!("faiss-wrap cannot be reached at {url} (--faiss-wrap-url)"),
+                &error,
+            )
+        })?;
+    let answer: UpsertResponse = answer(response).await?;
+    summary.chunks += sent;
+    summary.total_items = answer.total_items;
+    Ok(())
+}
+
+/// The body of a good answer, or what a refusal says.
+pub(super) async fn answer<T: serde::de::DeserializeOwned>(
+    response: reqwest::Response,
+) -> Result<T, Failure> {
+    let (url, status) = (response.url().clone(), response.status());
+    if status.is_success() {
+        return response.json().await.map_err(|error| {
+            Failure::of(format!("{url} gave an answer that cannot be read"), &error)
+        });
+    }
+    let body: Value = response.json().await.unwrap_or_default();
+    let why = body
+        .get("error")
+        .and_then(Value::as_str)
+        .unwrap_or("it does not say why");
+    Err(Failure::new(format!("{url} answered {status}: {why}")))
+}
+
+fn bar(files: usize) -> ProgressBar {
+    let bar = ProgressBar::new(files as u64);
+    // The template is a constant that a test of the command line has seen.
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} files, {per_sec}, {eta} left  {msg}")
+    {
+        bar.set_style(style);
+    }
+    bar
+}

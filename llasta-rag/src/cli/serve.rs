@@ -1,0 +1,192 @@
+//! `llasta serve`
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use llasta_rag::embed::LexicalEmbedder;
+use llasta_rag::pipeline::Collection;
+use llasta_rag::service::chatbot_rag::{self, ChatbotConfig};
+use llasta_rag::service::faiss_wrap;
+use llasta_rag::service::llm::{self, LlmConfig};
+use llasta_telemetry::{Guard, Telemetry};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::args::{ChatbotArgs, FaissWrapArgs, LlmArgs, Service, ServiceArgs};
+use super::failure::Failure;
+
+/// How long requests may take to end once the service is told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(service: Service) -> Result<(), Failure> {
+    match service {
+        Service::FaissWrap(arguments) => faiss_wrap(arguments).await,
+        Service::ChatbotRag(arguments) => chatbot_rag(arguments).await,
+        Service::Llm(arguments) => llm(arguments).await,
+    }
+}
+
+async fn faiss_wrap(arguments: FaissWrapArgs) -> Result<(), Failure> {
+    let telemetry = telemetry("faiss-wrap", &arguments.service)?;
+    let listener = bind(&arguments.service, arguments.port).await?;
+    let FaissWrapArgs {
+        data_dir, index, ..
+    } = arguments;
+    let opened = tokio::task::spawn_blocking(move || {
+        let embedder = Arc::new(LexicalEmbedder::default());
+        Collection::open(&data_dir, embedder, index)
+    });
+    let collection = match opened.await {
+        Ok(Ok(collection)) => Arc::new(collection),
+        Ok(Err(error)) => return Err(Failure::of("faiss-wrap cannot start", &error)),
+        Err(error) => return Err(Failure::of("faiss-wrap cannot start", &error)),
+    };
+    let app = faiss_wrap::router(
+        collection.clone(),
+        &telemetry,
+        arguments.service.max_body_bytes,
+    );
+    serve(app, listener, &arguments.service).await?;
+    let saved = tokio::task::spawn_blocking(move || collection.save()).await;
+    if let Ok(Err(error)) = saved {
+        // Nothing is lost: the index is rebuilt from the store.
+        tracing::warn!(%error, "the index file could not be written: the next start takes longer");
+    }
+    end(telemetry).await;
+    Ok(())
+}
+
+async fn chatbot_rag(arguments: ChatbotArgs) -> Result<(), Failure> {
+    let telemetry = telemetry("chatbot-rag", &arguments.service)?;
+    let listener = bind(&arguments.service, arguments.port).await?;
+    let defaults = ChatbotConfig::new(
+        &arguments.faiss_wrap_url,
+        &arguments.vllm_base_url,
+        &arguments.vllm_model_name,
+    );
+    let config = ChatbotConfig {
+        api_key: arguments.vllm_api_key,
+        top_k: arguments.rag_top_k.into(),
+        min_score: arguments.rag_min_score,
+        max_context_chars: arguments.rag_max_context_chars,
+        max_body_bytes: arguments.service.max_body_bytes,
+        ..defaults
+    };
+    let app = chatbot_rag::router(config, &telemetry)
+        .map_err(|error| Failure::of("the HTTP client could not be built", &error))?;
+    serve(app, listener, &arguments.service).await?;
+    end(telemetry).await;
+    Ok(())
+}
+
+async fn llm(arguments: LlmArgs) -> Result<(), Failure> {
+    let telemetry = telemetry("vllm", &arguments.service)?;
+    let listener = bind(&arguments.service, arguments.port).await?;
+    let config = LlmConfig {
+        model: arguments.vllm_model_name,
+        token_delay: Duration::from_millis(arguments.token_delay_ms),
+        concurrency: arguments.concurrency.into(),
+        max_body_bytes: arguments.service.max_body_bytes,
+    };
+    serve(
+        llm::router(config, &telemetry),
+        listener,
+        &arguments.service,
+    )
+    .await?;
+    end(telemetry).await;
+    Ok(())
+}
+
+fn telemetry(name: &str, arguments: &ServiceArgs) -> Result<Guard, Failure> {
+    let mut builder = Telemetry::builder(name).version(env!("CARGO_PKG_VERSION"));
+    if let Some(endpoint) = &arguments.otlp_endpoint {
+        builder = builder.otlp_endpoint(endpoint);
+    }
+    if let Some(style) = arguments.log_format {
+        builder = builder.log_style(style);
+    }
+    Ok(builder.install()?)
+}
+
+async fn bind(arguments: &ServiceArgs, port: u16) -> Result<TcpListener, Failure> {
+    let address = SocketAddr::new(arguments.host, port);
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(format!(
+            "cannot listen on {address}: {error}; choose another --port (APP_PORT) or --host (APP_HOST), or end the program that has it"
+        ))
+    })
+}
+
+/// Serves until the service is told to stop, and then until the last request has ended.
+async fn serve(app: Router, listener: TcpListener, arguments: &ServiceArgs) -> Result<(), Failure> {
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::of("the socket has no address", &error))?;
+    tracing::info!(address = %address, url = %format!("http://{address}"), "listening");
+    let (stopping, mut stopped) = watch::channel(false);
+    let with_stdin = arguments.stop_with_stdin;
+    tokio::spawn(async move {
+        told_to_stop(with_stdin).await;
+        tracing::info!("stopping: no new requests");
+        let _ = stopping.send(true);
+    });
+    let mut graceful = stopped.clone();
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+        let _ = graceful.wait_for(|stop| *stop).await;
+    });
+    let impatient = async {
+        let _ = stopped.wait_for(|stop| *stop).await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        served = server => served.map_err(|error| Failure::of("the server failed", &error)),
+        () = impatient => {
+            tracing::warn!("some requests have not ended in {} s and are cut off", LAST_REQUESTS.as_secs());
+            Ok(())
+        }
+    }
+}
+
+async fn told_to_stop(with_stdin: bool) {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let terminated = async {
+        #[cfg(unix)]
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+        #[cfg(not(unix))]
+        std::future::pending::<()>().await;
+    };
+    let input_ended = async {
+        if !with_stdin {
+            std::future::pending::<()>().await;
+        }
+        let mut buffer = [0; 64];
+        while matches!(tokio::io::stdin().read(&mut buffer).await, Ok(read) if read > 0) {}
+    };
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+        () = input_ended => {}
+    }
+}
+
+async fn end(telemetry: Guard) {
+    let report = telemetry.shutdown().await;
+    if report.is_complete() {
+        tracing::info!(%report, "telemetry has ended");
+    } else {
+        tracing::warn!(%report, "telemetry has ended with losses");
+    }
+}

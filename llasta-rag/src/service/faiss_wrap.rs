@@ -1,0 +1,204 @@
+//! faiss-wrap: texts in, nearest texts out.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use llasta_telemetry::Telemetry;
+use llasta_telemetry::context::carry_fn;
+use llasta_telemetry::http::TelemetryLayer;
+use llasta_telemetry::schema::faiss::{EmbedQuery, IndexSearch, Search};
+use llasta_telemetry::schema::faiss_wrap::FaissWrapMetrics;
+
+use crate::api::search::{
+    IndexHealth, MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest,
+    UpsertResponse,
+};
+use crate::api::{ApiError, JsonBody};
+use crate::pipeline::{Collection, CollectionError, Item, Scores, SearchResult};
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Service {
+    collection: Arc<Collection>,
+    metrics: FaissWrapMetrics,
+}
+
+/// The service around a collection.
+pub fn router(collection: Arc<Collection>, telemetry: &Telemetry, max_body_bytes: usize) -> Router {
+    let metrics = FaissWrapMetrics::register(telemetry.registry());
+    let (gauges, sizes) = (metrics.clone(), collection.clone());
+    telemetry.registry().before_page(move || {
+        gauges.index_size().set(as_gauge(sizes.len()));
+        gauges
+            .metadata_size()
+            .set(as_gauge(sizes.metadata_len().unwrap_or_default()));
+        gauges
+            .embedding_dimension()
+            .set(as_gauge(sizes.dimension()));
+    });
+    let layer = TelemetryLayer::new(telemetry, metrics.clone());
+    Router::new()
+        .route("/upsert", post(upsert))
+        .route("/search", post(search))
+        .route("/reset", post(reset))
+        .route("/health", get(health))
+        .with_state(Arc::new(Service {
+            collection,
+            metrics,
+        }))
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(layer)
+        .merge(telemetry.metrics_route())
+}
+
+fn as_gauge(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+async fn upsert(
+    State(service): State<Arc<Service>>,
+    JsonBody(request): JsonBody<UpsertRequest>,
+) -> Result<Json<UpsertResponse>, ApiError> {
+    if request.items.is_empty() {
+        return Err(ApiError::field(
+            "items",
+            "the list is empty: send at least one item with an id and a text",
+        ));
+    }
+    for (at, item) in request.items.iter().enumerate() {
+        check(at, item)?;
+    }
+    blocking(move || {
+        let sent = request.items.len();
+        let written = service.collection.upsert(request.items).map_err(refusal)?;
+        service.metrics.upserts().add(sent as u64);
+        Ok(Json(UpsertResponse {
+            upserted: sent,
+            total_items: written.total_items,
+        }))
+    })
+    .await
+}
+
+fn check(at: usize, item: &Item) -> Result<(), ApiError> {
+    if item.id.trim().is_empty() {
+        return Err(ApiError::field(
+            &format!("items[{at}].id"),
+            "the id is blank: give every item a name of its own",
+        ));
+    }
+    if item.text.trim().is_empty() {
+        return Err(ApiError::field(
+            &format!("items[{at}].text"),
+            "the text is blank: there is nothing to search for",
+        ));
+    }
+    Ok(())
+}
+
+async fn search(
+    State(service): State<Arc<Service>>,
+    JsonBody(request): JsonBody<SearchRequest>,
+) -> Result<Json<SearchResponse>, ApiError> {
+    let top_k = usize::try_from(request.top_k.max(1))
+        .unwrap_or(MOST_RESULTS)
+        .min(MOST_RESULTS);
+    let results = if request.query.trim().is_empty() {
+        Vec::new()
+    } else {
+        let service = service.clone();
+        blocking(move || find(&service.collection, &request.query, top_k)).await?
+    };
+    service.metrics.searches().inc();
+    service.metrics.search_results().add(results.len() as u64);
+    service
+        .metrics
+        .search_results_count()
+        .observe(results.len() as f64);
+    Ok(Json(SearchResponse { results }))
+}
+
+/// One search, in the three spans of the contract.
+fn find(collection: &Collection, query: &str, top_k: usize) -> Result<Vec<SearchResult>, ApiError> {
+    let index = collection.index();
+    let span = Search::start(top_k, index.len());
+    span.query(query);
+    let found = span.in_scope(|| {
+        let vector = {
+            let embedder = collection.embedder();
+            let span = EmbedQuery::start(
+                embedder.model(),
+                embedder.dimension(),
+                query.chars().count(),
+            );
+            collection
+                .embed_query(query)
+                .inspect_err(|error| span.fail_with(error))
+        }?;
+        let neighbours = {
+            let span = IndexSearch::start(index.len(), top_k, index.factory(), index.device());
+            let neighbours = collection
+                .search_vector(&vector, top_k)
+                .inspect_err(|error| span.fail_with(error))?;
+            span.finish(neighbours.len());
+            neighbours
+        };
+        collection.fetch(&neighbours)
+    });
+    let found = found
+        .inspect_err(|error| span.fail_with(error))
+        .map_err(refusal)?;
+    if let Some(scores) = Scores::of(&found) {
+        span.score_min(scores.min)
+            .score_max(scores.max)
+            .score_avg(scores.avg);
+    }
+    span.finish(found.len());
+    Ok(found)
+}
+
+async fn reset(State(service): State<Arc<Service>>) -> Result<Json<ResetResponse>, ApiError> {
+    blocking(move || {
+        service.collection.reset().map_err(refusal)?;
+        Ok(Json(ResetResponse {
+            message: "the index is empty".to_owned(),
+            total_items: 0,
+        }))
+    })
+    .await
+}
+
+async fn health(State(service): State<Arc<Service>>) -> Result<Json<IndexHealth>, ApiError> {
+    blocking(move || {
+        let collection = &service.collection;
+        Ok(Json(IndexHealth {
+            status: "ok".to_owned(),
+            model: collection.embedder().model().to_owned(),
+            index_size: collection.len(),
+            metadata_size: collection.metadata_len().map_err(refusal)?,
+            embedding_dim: collection.dimension(),
+        }))
+    })
+    .await
+}
+
+/// Embedding, searching and writing take the time of a core: never on a thread that serves sockets.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::task::spawn_blocking(carry_fn(work)).await {
+        Ok(result) => result,
+        Err(error) => Err(ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the work broke off: {error}"),
+        )),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "called by map_err")]
+fn refusal(error: CollectionError) -> ApiError {
+    ApiError::internal(&error)
+}
