@@ -1,5 +1,8 @@
 //! What can be said on the command line.
 
+// These comments are help texts: a terminal shows backticks as they are.
+#![allow(clippy::doc_markdown)]
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
