@@ -38,7 +38,7 @@ impl Telemetry {
 }
 
 /// What a [`Telemetry`] is made of. Everything has a default.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Builder {
     service: String,
     version: Option<Cow<'static, str>>,
@@ -51,6 +51,18 @@ pub struct Builder {
     style: Option<Style>,
     lines: Option<LineSink>,
     filter: Option<String>,
+    start: Option<Start>,
+}
+
+/// Starts a queue whose thread feeds an exporter.
+type Start = Box<dyn FnOnce(QueueLimits, Resource) -> Result<Arc<Queue>, Error> + Send>;
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Builder {
@@ -72,6 +84,19 @@ impl Builder {
     #[must_use]
     pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// An exporter of your own instead of the OTLP collector.
+    #[must_use]
+    pub fn span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
+        self.start = Some(Box::new(move |limits, resource| {
+            let mut exporter = exporter;
+            Queue::start(limits, move || {
+                exporter.set_resource(&resource);
+                Ok(exporter)
+            })
+        }));
         self
     }
 
@@ -178,7 +203,7 @@ impl Builder {
         Ok(guard)
     }
 
-    fn assemble(self, environment: &Environment) -> Result<(Guard, Option<SdkTracer>), Error> {
+    fn assemble(mut self, environment: &Environment) -> Result<(Guard, Option<SdkTracer>), Error> {
         let enabled = !environment.disabled;
         let resource = self.resource();
         let service = resource
@@ -189,14 +214,15 @@ impl Builder {
         let sampler = self.sampler.or(environment.sampler).unwrap_or_default();
         let exports = enabled && (environment.exports || self.endpoint.is_some());
         let endpoint = match self.endpoint.as_deref().or(environment.endpoint.as_deref()) {
-            _ if !exports => None,
+            _ if !exports || self.start.is_some() => None,
             Some(text) => Some(Endpoint::parse(text)?),
             None => Some(Endpoint::default_local()),
         };
         let limits = self.limits.unwrap_or(environment.limits);
-        let queue = match &endpoint {
-            Some(endpoint) => Some(start(limits, endpoint.clone(), resource.clone())?),
-            None => None,
+        let queue = match (self.start.take(), &endpoint) {
+            (Some(start), _) if enabled => Some(start(limits, resource.clone())?),
+            (_, Some(endpoint)) => Some(start(limits, endpoint.clone(), resource.clone())?),
+            _ => None,
         };
         let provider = queue.as_ref().map(|queue| {
             SdkTracerProvider::builder()

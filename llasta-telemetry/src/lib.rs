@@ -9,7 +9,6 @@
     )),
     doc = "Telemetry for LLM and RAG services. Build the documentation with the feature `full`."
 )]
-#![forbid(unsafe_code)]
 
 extern crate self as llasta_telemetry;
 

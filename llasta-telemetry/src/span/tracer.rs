@@ -66,6 +66,7 @@ pub struct Tracer {
 #[derive(Debug)]
 pub(crate) enum Ids {
     Random(RandomIdGenerator),
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held by tests"))]
     Custom(Arc<dyn IdGenerator>),
 }
 
@@ -89,6 +90,7 @@ impl Ids {
 #[derive(Debug, Clone)]
 pub(crate) enum SystemClock {
     System,
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held by tests"))]
     Custom(Arc<dyn Clock>),
 }
 
