@@ -1,0 +1,12 @@
+//! Floors 1 and 2: the schema and its macros, spans, metrics, context and content.
+
+mod content;
+mod context;
+mod in_span;
+mod label_set;
+mod macros;
+mod page;
+mod sampler;
+mod separate;
+mod spans;
+mod w3c;
