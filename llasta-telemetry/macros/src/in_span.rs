@@ -4,7 +4,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{Error, Expr, ItemFn, Result, ReturnType, Type};
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> TokenStream {
     wrap(arguments, item.clone()).unwrap_or_else(|error| {
         let error = error.to_compile_error();
         quote!(#error #item)

@@ -7,11 +7,11 @@ use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, Variant};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     syn::parse2::<DeriveInput>(input)
-        .and_then(derive)
+        .and_then(|input| derive(&input))
         .unwrap_or_else(|error| error.to_compile_error())
 }
 
-fn derive(input: DeriveInput) -> Result<TokenStream> {
+fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Enum(data) = &input.data else {
         return Err(Error::new_spanned(
             &input.ident,

@@ -30,5 +30,5 @@ pub fn label_set(input: TokenStream) -> TokenStream {
 /// Wraps a function in a typed span. See `llasta_telemetry::in_span`.
 #[proc_macro_attribute]
 pub fn in_span(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    in_span::expand(arguments.into(), item.into()).into()
+    in_span::expand(arguments.into(), &item.into()).into()
 }

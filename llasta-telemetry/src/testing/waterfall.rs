@@ -22,7 +22,7 @@ use crate::schema::http;
 ///
 /// let printed = Waterfall::new(&seen.spans()).without_times().to_string();
 /// assert_eq!(printed, "\
-/// rag.retrieve_context         INTERNAL  chatbot-rag
+/// rag.retrieve_context          INTERNAL  chatbot-rag
 /// └─ response.send_to_frontend  INTERNAL  chatbot-rag
 /// ");
 /// ```

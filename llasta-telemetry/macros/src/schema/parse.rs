@@ -145,10 +145,10 @@ impl Parse for KeyItem {
                     "content" => key.content = true,
                     "development" => key.development = true,
                     "unit" => {
-                        key.unit = Some(body.parse::<Token![:]>().and_then(|_| body.parse())?)
+                        key.unit = Some(body.parse::<Token![:]>().and_then(|_| body.parse())?);
                     }
                     "twin" => {
-                        key.twin = Some(body.parse::<Token![:]>().and_then(|_| body.parse())?)
+                        key.twin = Some(body.parse::<Token![:]>().and_then(|_| body.parse())?);
                     }
                     "example" => key
                         .examples

@@ -6,6 +6,7 @@ mod in_span;
 mod label_set;
 mod macros;
 mod page;
+mod registry;
 mod sampler;
 mod separate;
 mod spans;

@@ -31,7 +31,7 @@ use llasta_telemetry::schema::LabelSet;
 use shop::ShopMetrics;
 
 #[derive(Debug, Clone, Copy, LabelSet)]
-pub enum Tier {
+pub(crate) enum Tier {
     Free,
     Paid,
 }

@@ -16,7 +16,7 @@ use llasta_telemetry::{ErrorKind, Sampler};
 struct Spread(AtomicU64);
 
 impl Spread {
-    /// SplitMix64.
+    /// The generator `SplitMix64`.
     fn next(&self) -> u64 {
         let step = 0x9e37_79b9_7f4a_7c15u64;
         let mut z = self.0.fetch_add(step, Ordering::SeqCst).wrapping_add(step);

@@ -59,7 +59,8 @@ async fn their_tasks_do_not_mix_either() {
         })
     };
     let (in_a, in_b) = tokio::join!(work(&a), work(&b));
-    (in_a.unwrap(), in_b.unwrap());
+    in_a.unwrap();
+    in_b.unwrap();
     for seen in [&a, &b] {
         let spans = seen.spans();
         assert_eq!(spans.len(), 22);

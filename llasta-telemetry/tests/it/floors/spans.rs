@@ -1,11 +1,13 @@
 //! What a typed span says, and when it ends.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use llasta_telemetry::Names;
 use llasta_telemetry::opentelemetry::trace::{Status, TraceContextExt};
 use llasta_telemetry::opentelemetry::{Context, KeyValue};
-use llasta_telemetry::schema::{faiss, llm, rag, response};
+use llasta_telemetry::schema::faiss::IndexSearch;
+use llasta_telemetry::schema::{llm, rag, response};
 use llasta_telemetry::testing::{AttributeValue, CapturedSpan, Recorder};
 
 fn record(names: Names, work: impl FnOnce(&Recorder)) -> CapturedSpan {
@@ -81,7 +83,7 @@ fn an_attribute_that_is_set_again_has_the_last_value() {
 #[test]
 fn what_is_known_at_the_end_is_there_even_when_the_span_is_dropped() {
     let dropped = record(Names::Both, |seen| {
-        drop(response::SendToFrontend::start_in(seen.telemetry()))
+        drop(response::SendToFrontend::start_in(seen.telemetry()));
     });
     assert_eq!(dropped.int("response.size"), Some(0));
     assert_eq!(dropped.bool("response.has_thinking"), Some(false));
@@ -94,37 +96,35 @@ fn what_is_known_at_the_end_is_there_even_when_the_span_is_dropped() {
 
 #[test]
 fn texts_come_in_whatever_they_are_held() {
-    for text in [
+    let owned = String::from("cpu");
+    let spans = [
         record(Names::Llasta, |seen| {
-            drop(faiss::IndexSearch::start_in(
+            drop(IndexSearch::start_in(
                 seen.telemetry(),
                 1,
                 1,
                 "Flat",
-                "cpu",
-            ))
+                &owned,
+            ));
         }),
         record(Names::Llasta, |seen| {
-            drop(faiss::IndexSearch::start_in(
+            let flat = String::from("Flat");
+            drop(IndexSearch::start_in(
                 seen.telemetry(),
                 1,
                 1,
-                String::from("Flat"),
-                &String::from("cpu"),
-            ))
+                flat,
+                Arc::<str>::from("cpu"),
+            ));
         }),
         record(Names::Llasta, |seen| {
-            drop(faiss::IndexSearch::start_in(
-                seen.telemetry(),
-                1,
-                1,
-                Arc::<str>::from("Flat"),
-                std::borrow::Cow::Borrowed("cpu"),
-            ))
+            let (flat, cpu) = (Arc::<str>::from("Flat"), Cow::Borrowed("cpu"));
+            drop(IndexSearch::start_in(seen.telemetry(), 1, 1, &flat, cpu));
         }),
-    ] {
-        assert_eq!(text.text("faiss.index_type"), Some("Flat"));
-        assert_eq!(text.text("faiss.device"), Some("cpu"));
+    ];
+    for span in spans {
+        assert_eq!(span.text("faiss.index_type"), Some("Flat"));
+        assert_eq!(span.text("faiss.device"), Some("cpu"));
     }
 }
 

@@ -11,7 +11,7 @@ use llasta_telemetry::span::Span;
 use llasta_telemetry::testing::{CapturedSpan, Recorder, StillClock};
 
 /// The twelve spans, in the order they ended.
-pub fn chat_trace(names: Names) -> Vec<CapturedSpan> {
+pub(crate) fn chat_trace(names: Names) -> Vec<CapturedSpan> {
     let clock = Arc::new(StillClock::new());
     clock.step(Duration::from_millis(1));
     let recorder = |service| {
@@ -104,7 +104,11 @@ fn in_another_process(caller: &Span, work: impl FnOnce()) {
 }
 
 /// The span of this name and kind.
-pub fn find<'a>(spans: &'a mut [CapturedSpan], name: &str, kind: &str) -> &'a mut CapturedSpan {
+pub(crate) fn find<'a>(
+    spans: &'a mut [CapturedSpan],
+    name: &str,
+    kind: &str,
+) -> &'a mut CapturedSpan {
     spans
         .iter_mut()
         .find(|span| span.name == name && span.kind == kind)

@@ -181,7 +181,7 @@ fn a_span_under_another_parent_is_found() {
         only(&findings, FindingId::WrongParent, name);
     }
     let findings = broken("faiss.search", "INTERNAL", |span| {
-        span.parent_span_id = None
+        span.parent_span_id = None;
     });
     only(
         &findings,
@@ -190,7 +190,7 @@ fn a_span_under_another_parent_is_found() {
     );
     let server = id("rag.retrieve_context", "INTERNAL");
     let findings = broken("POST /search", "SERVER", |span| {
-        span.parent_span_id = Some(server)
+        span.parent_span_id = Some(server);
     });
     only(&findings, FindingId::WrongParent, "POST /search");
 }
@@ -199,7 +199,7 @@ fn a_span_under_another_parent_is_found() {
 fn a_server_span_may_begin_a_trace_or_stand_under_a_caller_elsewhere() {
     let elsewhere = Some("00000000000000ff".to_owned());
     let findings = broken("POST /api/chat", "SERVER", |span| {
-        span.parent_span_id = elsewhere
+        span.parent_span_id = elsewhere;
     });
     assert_eq!(findings, []);
 }
