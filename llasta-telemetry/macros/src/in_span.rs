@@ -1,6 +1,6 @@
 //! `#[in_span(…)]`: a function that runs inside a typed span.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{Error, Expr, ItemFn, Result, ReturnType, Type};
 
@@ -40,28 +40,55 @@ fn wrap(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let record = if returns_result(&sig.output) {
         quote! {
             if let ::core::result::Result::Err(error) = &__outcome {
-                #span.fail_with(error);
+                __span.fail_with(error);
             }
         }
     } else {
         TokenStream::new()
     };
-    let run = if sig.asyncness.is_some() {
-        let body = match &sig.output {
-            ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)) => quote!(async #block),
-            _ => quote!(async { let __value: #output = #block; __value }),
-        };
-        quote!(#span.run(#body).await)
-    } else {
-        quote!(#span.in_scope(|| -> #output #block))
+    // The body owns what the function was given, and borrows the span: an error is recorded on it
+    // afterwards. `impl Trait` can be named neither in a closure's type nor in a binding's.
+    let hidden = mentions_impl(output.clone());
+    let borrow = quote! {
+        #[allow(unused_variables)]
+        let #span = __borrowed;
+    };
+    let run = match (sig.asyncness.is_some(), hidden) {
+        (true, true) => quote! {
+            ::llasta_telemetry::context::Carried::new(__scope, async move { #borrow #block }).await
+        },
+        (true, false) => quote! {
+            ::llasta_telemetry::context::Carried::new(__scope, async move {
+                #borrow
+                let __value: #output = #block;
+                __value
+            }).await
+        },
+        (false, hidden) => {
+            let output = (!hidden).then(|| quote!(-> #output));
+            quote! {{
+                let __entered = __scope.enter();
+                (move || #output { #borrow #block })()
+            }}
+        }
     };
     Ok(quote! {
         #(#attrs)* #vis #sig {
-            let #span = #start;
+            let mut __span = #start;
+            let __scope = __span.scope();
+            let __borrowed = &mut __span;
             let __outcome = #run;
             #record
             __outcome
         }
+    })
+}
+
+fn mentions_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "impl",
+        TokenTree::Group(group) => mentions_impl(group.stream()),
+        _ => false,
     })
 }
 

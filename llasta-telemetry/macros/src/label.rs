@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Error, Fields, LitStr, Result, Variant};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -73,12 +74,20 @@ fn value(variant: &Variant) -> Result<String> {
             return Ok(attribute.parse_args::<LitStr>()?.value());
         }
     }
+    Ok(snake_case(&variant.ident.unraw().to_string()))
+}
+
+/// `NotYet` → `not_yet`, `HTTPError` → `http_error`.
+fn snake_case(name: &str) -> String {
+    let letters: Vec<char> = name.chars().collect();
     let mut text = String::new();
-    for (at, letter) in variant.ident.to_string().chars().enumerate() {
-        if letter.is_uppercase() && at > 0 {
+    for (at, letter) in letters.iter().enumerate() {
+        let after_small = at > 0 && !letters[at - 1].is_uppercase();
+        let ends_acronym = at > 0 && letters.get(at + 1).is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && (after_small || ends_acronym) {
             text.push('_');
         }
         text.extend(letter.to_lowercase());
     }
-    Ok(text)
+    text
 }

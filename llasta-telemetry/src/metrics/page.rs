@@ -26,8 +26,9 @@ impl Format {
             let media = parts.next().unwrap_or_default();
             let weight = parts
                 .filter_map(|part| {
-                    part.strip_prefix("q=")
-                        .and_then(|q| q.trim().parse::<f64>().ok())
+                    let (name, weight) = part.split_once('=')?;
+                    let is_weight = name.trim().eq_ignore_ascii_case("q");
+                    is_weight.then(|| weight.trim().parse::<f64>().ok())?
                 })
                 .next()
                 .unwrap_or(1.0);

@@ -22,7 +22,7 @@ use crate::schema::http;
 ///
 /// let printed = Waterfall::new(&seen.spans()).without_times().to_string();
 /// assert_eq!(printed, "\
-/// rag.retrieve_context         INTERNAL  chatbot-rag
+/// rag.retrieve_context          INTERNAL  chatbot-rag
 /// └─ response.send_to_frontend  INTERNAL  chatbot-rag
 /// ");
 /// ```
@@ -190,7 +190,7 @@ fn write(f: &mut fmt::Formatter<'_>, lines: &[Line<'_>], times: bool) -> fmt::Re
         .map(|line| milliseconds(line.span.duration_ms()))
         .collect();
     let duration = durations.iter().map(String::len).max().unwrap_or(0);
-    let share = width(&|line| line.share.len());
+    let share = width(&|line| line.share.chars().count());
     for (line, time) in lines.iter().zip(&durations) {
         let Line { name, span, .. } = line;
         let mut text = format!(

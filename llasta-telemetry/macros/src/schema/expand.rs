@@ -138,12 +138,19 @@ fn span(span: &SpanItem) -> TokenStream {
     });
     let finish = (!span.end.is_empty()).then(|| {
         let ends: Vec<_> = span.end.iter().map(argument).collect();
-        let declarations = ends.iter().map(Argument::declaration);
+        let declarations: Vec<_> = ends.iter().map(Argument::declaration).collect();
+        let names = ends.iter().map(|argument| &argument.name);
         let sets = ends.iter().map(Argument::set);
         quote! {
             /// Ends the span with what is known only now. A span that is dropped before says
             /// zero, false or nothing instead.
             pub fn finish(mut self, #(#declarations),*) {
+                self.set_end(#(#names),*);
+            }
+
+            /// Says what is known only at the end and lets the span go on: for those who borrow
+            /// it, such as the body of a function under `#[in_span]`.
+            pub fn set_end(&mut self, #(#declarations),*) {
                 self.0.finished();
                 let span = &self.0;
                 #(#sets)*

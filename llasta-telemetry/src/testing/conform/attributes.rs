@@ -49,21 +49,18 @@ pub(super) fn types_and_namespaces(
 pub(super) fn presence(def: &SpanDef, span: &CapturedSpan, names: Names, findings: &mut Findings) {
     for (key, presence) in def.attributes {
         let required = *presence != Presence::Optional;
-        match key.twin {
-            Some(twin) if names == Names::Otel => {
-                // What is only written when it is true may be absent.
-                if required && twin.form != TwinForm::WhenTrue {
-                    required_is_there(span, twin.key, findings);
-                }
-            }
-            Some(twin) if names == Names::Both => {
-                if required {
-                    required_is_there(span, key, findings);
-                }
-                both(span, key, twin.key, twin.form, findings);
-            }
-            _ if required => required_is_there(span, key, findings),
-            _ => {}
+        // Under OpenTelemetry's names, what is only written when it is true may be absent.
+        let (expected, always) = match key.twin {
+            Some(twin) if names == Names::Otel => (twin.key, twin.form != TwinForm::WhenTrue),
+            _ => (*key, true),
+        };
+        if required && always && !span.attributes.contains_key(expected.name) {
+            missing(span, expected.name, findings);
+        }
+        if let Some(twin) = key.twin
+            && names == Names::Both
+        {
+            both(span, key, twin.key, twin.form, findings);
         }
     }
     if names == Names::Llasta {
@@ -74,16 +71,10 @@ pub(super) fn presence(def: &SpanDef, span: &CapturedSpan, names: Names, finding
         match span.attributes.get(key.name) {
             None => missing(span, key.name, findings),
             Some(value) if *value != expected => {
-                differs(span, key.name, value, &expected, findings)
+                differs(span, key.name, value, &expected, findings);
             }
             Some(_) => {}
         }
-    }
-}
-
-fn required_is_there(span: &CapturedSpan, key: &KeyDef, findings: &mut Findings) {
-    if !span.attributes.contains_key(key.name) {
-        missing(span, key.name, findings);
     }
 }
 

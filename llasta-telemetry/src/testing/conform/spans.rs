@@ -127,7 +127,7 @@ fn parent(
     }
 }
 
-/// `a SERVER span or `faiss.search``
+/// The allowed parents in words.
 fn listed(parents: &[Parent]) -> String {
     let words: Vec<_> = parents
         .iter()

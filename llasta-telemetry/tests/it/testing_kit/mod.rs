@@ -1,0 +1,11 @@
+//! The testing kit, tried on telemetry that the typed spans and instruments recorded.
+
+mod chat;
+mod chat_trace;
+mod logs;
+mod metrics;
+mod page;
+mod receiver;
+mod recorder;
+mod spans;
+mod waterfall;
