@@ -8,7 +8,7 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::exchange::{End, Exchange};
+use super::exchange::{End, Exchange, OnPanic};
 
 pin_project! {
     /// The body of an instrumented answer: the exchange is settled when it ends.
@@ -34,8 +34,7 @@ pin_project! {
 }
 
 impl<B: Body> ResponseBody<B> {
-    pub(super) fn new(inner: B, exchange: Option<Exchange>) -> Self {
-        let left = inner.size_hint().exact();
+    pub(super) fn new(inner: B, exchange: Option<Exchange>, left: Option<u64>) -> Self {
         Self {
             inner: Some(inner),
             exchange,
@@ -60,9 +59,8 @@ where
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let _entered = this.exchange.as_ref().map(Exchange::enter);
-        let frame = ready!(inner.as_mut().poll_frame(task));
-        drop(_entered);
+        let poll = || inner.as_mut().poll_frame(task);
+        let frame = ready!(OnPanic::watch(this.exchange, poll));
         let Some(exchange) = this.exchange.as_mut() else {
             return Poll::Ready(frame);
         };
@@ -74,7 +72,8 @@ where
                         *left = left.saturating_sub(data.remaining() as u64);
                     }
                 }
-                if *this.left == Some(0) || inner.is_end_stream() {
+                // Nothing comes after trailers, so nobody polls again.
+                if *this.left == Some(0) || frame.is_trailers() || inner.is_end_stream() {
                     exchange.settle(End::Complete);
                 }
             }

@@ -66,6 +66,8 @@ pub(super) enum End {
     Complete,
     /// The service or the body gave an error.
     Failed(&'static str, String),
+    /// The service or the body panicked.
+    Panicked,
     /// It was dropped before its end.
     Dropped,
 }
@@ -163,13 +165,8 @@ impl Exchange {
         if matches!(end, End::Complete) {
             self.byte();
         }
-        let seconds = self
-            .settings
-            .telemetry
-            .tracer()
-            .clock
-            .since(&self.started)
-            .as_secs_f64();
+        let lasted = self.settings.telemetry.tracer().clock.since(&self.started);
+        let seconds = lasted.as_secs_f64();
         let (outcome, error, message) = self.judge(end);
         if let Some(metrics) = &self.known.metrics {
             let exemplar = self.exemplar();
@@ -187,33 +184,32 @@ impl Exchange {
             if let Some(error) = error {
                 span.fail(error, &message);
             }
+            span.end_after(lasted);
         }
     }
 
     /// The outcome, and the word and message of the error if it is one.
     fn judge(&self, end: End) -> (Outcome, Option<Cow<'static, str>>, String) {
-        match end {
-            End::Dropped if std::thread::panicking() => {
-                (Outcome::Error, Some("panic".into()), String::new())
-            }
-            End::Dropped => (
-                Outcome::Cancelled,
-                Some("client_disconnect".into()),
-                String::new(),
-            ),
+        let none = String::new;
+        let (outcome, error, message) = match end {
+            End::Complete => match self.status {
+                // A refused request is one the service answered as it should.
+                Some(status) if status.is_server_error() => {
+                    (Outcome::Error, Some(status_word(status)), none())
+                }
+                _ => (Outcome::Success, None, none()),
+            },
             End::Failed(kind, message) => (Outcome::Error, Some(kind.into()), message),
-            End::Complete => {
-                if let Some(error) = self.failure.as_ref().and_then(Failure::get) {
-                    return (Outcome::Error, Some(error), String::new());
-                }
-                match self.status {
-                    // A refused request is one the service answered as it should.
-                    Some(status) if status.is_server_error() => {
-                        (Outcome::Error, Some(status_word(status)), String::new())
-                    }
-                    _ => (Outcome::Success, None, String::new()),
-                }
+            End::Dropped if !std::thread::panicking() => {
+                (Outcome::Cancelled, Some("client_disconnect".into()), none())
             }
+            End::Panicked | End::Dropped => (Outcome::Error, Some("panic".into()), none()),
+        };
+        // What the handler says goes before what can be seen from here, also when the client
+        // leaves at the error that it was told.
+        match self.failure.as_ref().and_then(Failure::get) {
+            Some(word) => (Outcome::Error, Some(word), message),
+            None => (outcome, error, message),
         }
     }
 
@@ -266,6 +262,29 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.settle(End::Dropped);
+    }
+}
+
+/// Settles the exchange when the code it watches panics. Whoever catches the panic may drop the
+/// future later, which would look as if the client had left.
+pub(super) struct OnPanic<'a>(&'a mut Option<Exchange>);
+
+impl<'a> OnPanic<'a> {
+    /// Runs the code in the exchange's scope.
+    pub(super) fn watch<R>(exchange: &'a mut Option<Exchange>, work: impl FnOnce() -> R) -> R {
+        let _entered = exchange.as_ref().map(Exchange::enter);
+        let watching = Self(exchange);
+        let result = work();
+        std::mem::forget(watching);
+        result
+    }
+}
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.0 {
+            exchange.settle(End::Panicked);
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::ResponseBody;
-use super::exchange::{End, Exchange};
+use super::exchange::{End, Exchange, OnPanic};
 
 pin_project! {
     /// The answer of an instrumented service. The span is current in each poll.
@@ -48,10 +48,7 @@ where
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let result = {
-            let _entered = this.exchange.as_ref().map(Exchange::enter);
-            ready!(inner.poll(task))
-        };
+        let result = ready!(OnPanic::watch(this.exchange, || inner.poll(task)));
         {
             let _entered = this.exchange.as_ref().map(Exchange::enter);
             this.inner.set(None);
@@ -62,8 +59,11 @@ where
                 if let Some(exchange) = &mut exchange {
                     exchange.head(&response);
                 }
+                let length = length(&response);
                 let bodiless = *this.head
+                    || length == Some(0)
                     || response.body().is_end_stream()
+                    || response.status().is_informational()
                     || matches!(
                         response.status(),
                         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
@@ -71,7 +71,9 @@ where
                 if bodiless && let Some(exchange) = &mut exchange {
                     exchange.settle(End::Complete);
                 }
-                Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, exchange))))
+                Poll::Ready(Ok(
+                    response.map(|body| ResponseBody::new(body, exchange, length))
+                ))
             }
             Err(error) => {
                 if let Some(exchange) = &mut exchange {
@@ -81,4 +83,12 @@ where
             }
         }
     }
+}
+
+/// How long the body is, when anybody knows: a server takes no more than the header promises.
+fn length<B: Body>(response: &Response<B>) -> Option<u64> {
+    response.body().size_hint().exact().or_else(|| {
+        let promised = response.headers().get(header::CONTENT_LENGTH)?;
+        promised.to_str().ok()?.parse().ok()
+    })
 }

@@ -47,7 +47,7 @@ impl Telemetry {
 
 impl TelemetryLayer {
     /// A layer that records into the given request metrics. Requests of `/health` and `/metrics`
-    /// make no span.
+    /// make no trace.
     pub fn new(telemetry: &Telemetry, metrics: impl RequestMetrics) -> Self {
         Self {
             settings: Arc::new(Settings {
@@ -60,7 +60,8 @@ impl TelemetryLayer {
         }
     }
 
-    /// Requests of these routes make no span, instead of `/health` and `/metrics`.
+    /// Requests of these routes make no trace, instead of `/health` and `/metrics`: no span of
+    /// their own, and none of what their handlers do.
     #[must_use]
     pub fn without_spans_of<T: Into<String>>(
         mut self,

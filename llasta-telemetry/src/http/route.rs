@@ -19,6 +19,8 @@ pub struct Route(pub &'static str);
 pub(super) struct Known {
     pub(super) route: Option<&'static str>,
     pub(super) spans: bool,
+    /// Nothing that is done for it makes a span either.
+    pub(super) excluded: bool,
     pub(super) metrics: Option<EndpointMetrics>,
     /// Span names by [`method`]'s place.
     names: [OnceLock<Cow<'static, str>>; METHODS.len()],
@@ -32,6 +34,7 @@ impl Known {
         Self {
             route,
             spans: settings.spans && !excluded,
+            excluded,
             metrics: settings.metrics.endpoint(route),
             names: Default::default(),
         }

@@ -72,6 +72,11 @@ where
                 Some(caller) => OtelContext::current().with_remote_span_context(caller),
                 None => OtelContext::current(),
             };
+            let context = if known.excluded {
+                context.with_telemetry_suppressed()
+            } else {
+                context
+            };
             (
                 None,
                 Scope {

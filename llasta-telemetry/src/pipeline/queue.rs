@@ -41,6 +41,9 @@ impl Default for QueueLimits {
     }
 }
 
+/// Nobody waits longer, and a point in time that far ahead still exists.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
 /// What the exporting thread is asked to do.
 pub(super) struct Command {
     pub(super) stop: bool,
@@ -55,10 +58,12 @@ pub(crate) struct Queue {
     pub(super) commands: Mutex<Vec<Command>>,
     pub(super) exported: AtomicU64,
     pub(super) failed: AtomicU64,
-    /// Spans that the thread has taken out and not yet counted.
-    pub(super) under_way: AtomicU64,
+    /// Spans that found room: each of them is exported, failed or on its way.
+    accepted: AtomicU64,
     dropped: AtomicU64,
     closed: AtomicBool,
+    /// How many were exported when it was shut down: all others that were accepted have failed.
+    last: OnceLock<u64>,
     /// Whether the thread was told that a batch is full.
     pub(super) woken: AtomicBool,
     thread: OnceLock<Thread>,
@@ -85,9 +90,10 @@ impl Queue {
             commands: Mutex::default(),
             exported: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            under_way: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            last: OnceLock::new(),
             woken: AtomicBool::new(false),
             thread: OnceLock::new(),
         });
@@ -98,10 +104,18 @@ impl Queue {
 
     /// Spans by what became of them, and how many wait.
     pub(crate) fn counts(&self) -> (Report, usize) {
-        let report = Report {
-            exported: self.exported.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
-            failed: self.failed.load(Relaxed),
+        let dropped = self.dropped.load(Relaxed);
+        let report = match self.last.get() {
+            Some(&exported) => Report {
+                exported,
+                dropped,
+                failed: self.accepted.load(Relaxed).saturating_sub(exported),
+            },
+            None => Report {
+                exported: self.exported.load(Relaxed),
+                dropped,
+                failed: self.failed.load(Relaxed),
+            },
         };
         (report, self.spans.len())
     }
@@ -114,7 +128,7 @@ impl Queue {
         let (done, wait) = channel();
         let command = Command {
             stop,
-            until: Instant::now() + deadline,
+            until: Instant::now() + deadline.min(LONGEST_WAIT),
             done,
         };
         self.commands
@@ -124,11 +138,10 @@ impl Queue {
         self.wake();
         // Whether it answered or the deadline passed: the counters say what happened.
         let _ = wait.recv_timeout(deadline);
-        let (mut report, waiting) = self.counts();
         if stop {
-            report.failed += waiting as u64 + self.under_way.load(Relaxed);
+            let _ = self.last.set(self.exported.load(Relaxed));
         }
-        report
+        self.counts().0
     }
 
     fn wake(&self) {
@@ -144,6 +157,7 @@ impl SpanSink for Queue {
             self.dropped.fetch_add(1, Relaxed);
             return;
         }
+        self.accepted.fetch_add(1, Relaxed);
         if self.spans.len() >= self.limits.batch && !self.woken.swap(true, Relaxed) {
             self.wake();
         }
@@ -186,8 +200,9 @@ impl SpanProcessor for Processor {
         }
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown(timeout);
+    // The SDK's provider calls this when its last tracer goes. The queue belongs to the telemetry,
+    // whose own spans go on.
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
 }

@@ -121,7 +121,6 @@ impl<E: SpanExporter> Worker<E> {
             }
             let size = batch.len();
             left = left.saturating_sub(size);
-            self.queue.under_way.store(size as u64, Relaxed);
             let export = self.exporter.export(batch);
             let result = self
                 .runtime
@@ -134,7 +133,6 @@ impl<E: SpanExporter> Worker<E> {
                 Ok(Err(error)) => self.failed(size, &error.to_string()),
                 Err(_) => self.failed(size, "the collector did not answer in time"),
             }
-            self.queue.under_way.store(0, Relaxed);
         }
     }
 

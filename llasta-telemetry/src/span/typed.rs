@@ -40,6 +40,8 @@ pub struct Span {
     recording: bool,
     /// The attributes that are known at the end are still owed.
     unfinished: bool,
+    /// How long it lasted, when somebody else has measured that already.
+    lasted: Option<Duration>,
 }
 
 impl Span {
@@ -72,9 +74,10 @@ impl Span {
             .attributes
             .iter()
             .any(|(_, presence)| *presence == Presence::End);
-        if !telemetry.is_enabled() {
+        let current = Context::current();
+        if !telemetry.is_enabled() || current.is_telemetry_suppressed() {
             let scope = Scope {
-                context: Context::current(),
+                context: current,
                 telemetry: Some(telemetry.clone()),
             };
             return Self {
@@ -83,9 +86,9 @@ impl Span {
                 started,
                 recording: false,
                 unfinished,
+                lasted: None,
             };
         }
-        let current = Context::current();
         let parent = match remote {
             Some(remote) => Some(remote),
             None => Some(current.span().span_context().clone()).filter(SpanContext::is_valid),
@@ -136,6 +139,7 @@ impl Span {
             started,
             recording,
             unfinished,
+            lasted: None,
         }
     }
 
@@ -251,6 +255,12 @@ impl Span {
         self.started
     }
 
+    /// Ends it so long after its start, for those who have measured that already.
+    #[cfg(feature = "http")]
+    pub(crate) fn end_after(mut self, lasted: Duration) {
+        self.lasted = Some(lasted);
+    }
+
     /// Sets an attribute of OpenTelemetry's, which has no other name and is no content.
     pub(crate) fn put_if_recording(&self, name: &'static str, value: impl FnOnce() -> Value) {
         if self.recording {
@@ -314,7 +324,7 @@ impl Drop for Span {
                 }
             }
         }
-        let end = self.started.wall + self.elapsed();
+        let end = self.started.wall + self.lasted.unwrap_or_else(|| self.elapsed());
         self.scope.context.span().end_with_timestamp(end);
     }
 }

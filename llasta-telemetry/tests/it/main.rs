@@ -1,9 +1,18 @@
-//! What this crate promises, proved from outside.
+//! What this crate promises, proved from outside. One binary, one file a subject.
 
 #![allow(
     clippy::unwrap_used,
     reason = "the helpers of tests may panic as tests may"
 )]
 
+mod client;
 mod floors;
+mod house;
+mod http_answers;
+mod http_endings;
+mod install;
+mod llm;
+mod log;
+mod pipeline;
+mod support;
 mod testing_kit;
