@@ -26,7 +26,8 @@ pin_project! {
         // A stream may record while it is dropped: that belongs to the span.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let _entered = this.exchange.as_ref().map(Exchange::enter);
+            let open = this.exchange.as_ref().filter(|exchange| !exchange.is_settled());
+            let _entered = open.map(Exchange::enter);
             let mut inner = this.inner;
             inner.set(None);
         }
@@ -66,15 +67,14 @@ where
         };
         match &frame {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    exchange.byte();
-                    if let Some(left) = this.left {
-                        *left = left.saturating_sub(data.remaining() as u64);
-                    }
+                if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
+                    *left = left.saturating_sub(data.remaining() as u64);
                 }
                 // Nothing comes after trailers, so nobody polls again.
                 if *this.left == Some(0) || frame.is_trailers() || inner.is_end_stream() {
                     exchange.settle(End::Complete);
+                } else if frame.is_data() {
+                    exchange.byte();
                 }
             }
             Some(Err(error)) => exchange.settle(End::Failed("body_error", error.to_string())),

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use opentelemetry::Value;
 
 use super::layer::Settings;
@@ -48,7 +49,8 @@ pub(super) struct Exchange {
     settings: Arc<Settings>,
     known: Arc<Known>,
     method: usize,
-    uri: Uri,
+    /// The path, where it is not the route.
+    path: Option<Box<str>>,
     started: Moment,
     /// The span, where this route makes one.
     span: Option<Span>,
@@ -86,7 +88,7 @@ impl Exchange {
         settings: Arc<Settings>,
         known: Arc<Known>,
         method: usize,
-        uri: Uri,
+        path: Option<Box<str>>,
         span: Option<Span>,
         scope: Scope,
     ) -> Self {
@@ -101,7 +103,7 @@ impl Exchange {
             settings,
             known,
             method,
-            uri,
+            path,
             started,
             span,
             scope,
@@ -125,23 +127,28 @@ impl Exchange {
     /// Part of the answer's body is handed over.
     pub(super) fn byte(&mut self) {
         if !self.first_byte_seen {
-            self.first_byte_seen = true;
-            if let Some(first_byte) = self
-                .known
-                .metrics
-                .as_ref()
-                .and_then(|metrics| metrics.first_byte.as_ref())
-            {
-                let seconds = self
-                    .settings
-                    .telemetry
-                    .tracer()
-                    .clock
-                    .since(&self.started)
-                    .as_secs_f64();
-                first_byte.observe_with(seconds, self.exemplar());
-            }
+            self.byte_after(self.lasted());
         }
+    }
+
+    /// The same, so long after the start.
+    fn byte_after(&mut self, lasted: Duration) {
+        if std::mem::replace(&mut self.first_byte_seen, true) {
+            return;
+        }
+        let metrics = self.known.metrics.as_ref();
+        if let Some(first_byte) = metrics.and_then(|metrics| metrics.first_byte.as_ref()) {
+            first_byte.observe_with(lasted.as_secs_f64(), self.exemplar());
+        }
+    }
+
+    fn lasted(&self) -> Duration {
+        self.settings.telemetry.tracer().clock.since(&self.started)
+    }
+
+    /// Whether nothing is left to settle.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
     }
 
     fn ids(&self) -> Option<Ids> {
@@ -161,11 +168,11 @@ impl Exchange {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        let lasted = self.lasted();
         // An answer without a body has its first byte in its head.
         if matches!(end, End::Complete) {
-            self.byte();
+            self.byte_after(lasted);
         }
-        let lasted = self.settings.telemetry.tracer().clock.since(&self.started);
         let seconds = lasted.as_secs_f64();
         let (outcome, error, message) = self.judge(end);
         if let Some(metrics) = &self.known.metrics {
@@ -174,7 +181,7 @@ impl Exchange {
             metrics.requests[outcome.index()].add_with(1, exemplar);
             metrics.duration.observe_with(seconds, exemplar);
         }
-        self.line(outcome, error.as_deref(), seconds);
+        self.line(outcome, error.as_deref(), lasted);
         if let Some(span) = self.span.take() {
             if let Some(status) = self.status {
                 span.put_if_recording(key::RESPONSE_STATUS_CODE.name(), || {
@@ -213,7 +220,7 @@ impl Exchange {
         }
     }
 
-    fn line(&self, outcome: Outcome, error: Option<&str>, seconds: f64) {
+    fn line(&self, outcome: Outcome, error: Option<&str>, lasted: Duration) {
         if !self.settings.access_lines {
             return;
         }
@@ -243,7 +250,13 @@ impl Exchange {
         lines.write(level, "llasta_telemetry::access", service, ids, |line| {
             line.message("request");
             line.text("method", method_word(self.method));
-            line.text("path", self.uri.path());
+            line.text(
+                "path",
+                self.path
+                    .as_deref()
+                    .or(self.known.route)
+                    .unwrap_or_default(),
+            );
             if let Some(route) = self.known.route {
                 line.text("route", route);
             }
@@ -251,7 +264,10 @@ impl Exchange {
                 line.integer("status", status.as_u16().into());
             }
             line.text("outcome", outcome.text());
-            line.float("duration_ms", (seconds * 1e6).round() / 1e3);
+            line.millis(
+                "duration_ms",
+                u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX),
+            );
             if let Some(error) = error {
                 line.text(key::ERROR_TYPE.name(), error);
             }

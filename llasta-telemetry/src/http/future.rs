@@ -28,9 +28,11 @@ pin_project! {
         // What the handler holds may record while it is dropped: that belongs to the span.
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let _entered = this.exchange.as_ref().map(Exchange::enter);
             let mut inner = this.inner;
-            inner.set(None);
+            if inner.is_some() {
+                let _entered = this.exchange.as_ref().map(Exchange::enter);
+                inner.set(None);
+            }
         }
     }
 }
@@ -45,14 +47,17 @@ where
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
-            return Poll::Pending;
-        };
-        let result = ready!(OnPanic::watch(this.exchange, || inner.poll(task)));
-        {
-            let _entered = this.exchange.as_ref().map(Exchange::enter);
-            this.inner.set(None);
-        }
+        let inner = &mut this.inner;
+        let result = ready!(OnPanic::watch(this.exchange, || {
+            let Some(future) = inner.as_mut().as_pin_mut() else {
+                return Poll::Pending;
+            };
+            let result = future.poll(task);
+            if result.is_ready() {
+                inner.set(None);
+            }
+            result
+        }));
         let mut exchange = this.exchange.take();
         match result {
             Ok(response) => {

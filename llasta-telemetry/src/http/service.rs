@@ -57,12 +57,11 @@ where
         } else {
             None
         };
-        let (parts, body) = request.into_parts();
         let (span, scope) = if known.spans && telemetry.is_enabled() {
             let span = Span::begin(telemetry, &SERVER, caller, || {
                 (
                     known.span_name(method),
-                    request::attributes(&parts, &known, method),
+                    request::attributes(&request, &known, method),
                 )
             });
             let scope = span.scope();
@@ -85,15 +84,12 @@ where
                 },
             )
         };
-        let exchange = Exchange::begin(
-            self.settings.clone(),
-            known,
-            method,
-            parts.uri.clone(),
-            span,
-            scope,
-        );
-        let request = Request::from_parts(parts, body);
+        // Where the path is the route, the route says it.
+        let path = match known.route {
+            Some(route) if route == request.uri().path() => None,
+            _ => Some(request.uri().path().into()),
+        };
+        let exchange = Exchange::begin(self.settings.clone(), known, method, path, span, scope);
         let inner = {
             let _entered = exchange.enter();
             self.inner.call(request)

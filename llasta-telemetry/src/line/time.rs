@@ -32,7 +32,7 @@ pub(super) fn write(at: SystemTime, out: &mut String) {
         *digit = b'0' + (micros % 10) as u8;
         micros /= 10;
     }
-    out.extend(digits.map(char::from));
+    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 /// Year, month and day of a day counted from 1970, in the proleptic Gregorian calendar: the

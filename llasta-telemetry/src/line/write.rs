@@ -168,14 +168,10 @@ impl Line<'_> {
                 escape(service, self.out);
                 self.out.push('"');
                 if ids.is_valid() {
-                    let mut digits = [0; 32];
-                    write_hex(&ids.trace_id.to_bytes(), &mut digits);
                     self.out.push_str(",\"trace_id\":\"");
-                    self.out.extend(digits.map(char::from));
-                    write_hex(&ids.span_id.to_bytes(), &mut digits[..16]);
+                    self.hex::<32>(&ids.trace_id.to_bytes());
                     self.out.push_str("\",\"span_id\":\"");
-                    self.out
-                        .extend(digits[..16].iter().copied().map(char::from));
+                    self.hex::<16>(&ids.span_id.to_bytes());
                     self.out.push('"');
                 }
             }
@@ -241,6 +237,30 @@ impl Line<'_> {
         self.out.push_str(if value { "true" } else { "false" });
     }
 
+    /// A field that holds milliseconds, to the microsecond.
+    pub fn millis(&mut self, name: &str, micros: u64) {
+        self.name(name);
+        self.out.push_str(itoa::Buffer::new().format(micros / 1000));
+        let rest = micros % 1000;
+        if rest > 0 {
+            let digits = [rest / 100, rest / 10 % 10, rest % 10].map(|digit| b'0' + digit as u8);
+            self.out.push('.');
+            self.ascii(&digits);
+        }
+    }
+
+    /// Lower-case hex digits, `N` of them.
+    fn hex<const N: usize>(&mut self, bytes: &[u8]) {
+        let mut digits = [b'0'; N];
+        write_hex(bytes, &mut digits);
+        self.ascii(&digits);
+    }
+
+    fn ascii(&mut self, digits: &[u8]) {
+        self.out
+            .push_str(std::str::from_utf8(digits).unwrap_or_default());
+    }
+
     fn name(&mut self, name: &str) {
         if self.style == Style::Json {
             self.out.push_str(",\"");
@@ -254,6 +274,19 @@ impl Line<'_> {
 
 /// Writes a text as it stands between JSON's quotes.
 fn escape(text: &str, out: &mut String) {
+    // Most texts need nothing, which is seen without looking at one byte after the other.
+    let plain = text.bytes().fold(true, |plain, byte| {
+        plain & (byte >= 0x20) & (byte != b'"') & (byte != b'\\')
+    });
+    if plain {
+        out.push_str(text);
+    } else {
+        escape_bytes(text, out);
+    }
+}
+
+#[cold]
+fn escape_bytes(text: &str, out: &mut String) {
     let mut clean = 0;
     for (at, byte) in text.bytes().enumerate() {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
