@@ -19,10 +19,9 @@ pub(super) fn until_last_byte(response: Response, span: Span) -> Response {
     if let Ok(with_url) = http::Response::builder().url(url).body(()) {
         parts.extensions.extend(with_url.into_parts().0.extensions);
     }
-    let body = reqwest::Body::wrap(Held {
-        inner: body,
-        span: Some(span),
-    });
+    // Whoever keeps an answer for its head does not keep the span.
+    let span = (!body.is_end_stream()).then_some(span);
+    let body = reqwest::Body::wrap(Held { inner: body, span });
     Response::from(http::Response::from_parts(parts, body))
 }
 
@@ -42,10 +41,15 @@ impl Body for Held {
         self: Pin<&mut Self>,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.inner.poll_frame(task));
+        let mut this = self.project();
+        let frame = ready!(this.inner.as_mut().poll_frame(task));
         match &frame {
-            Some(Ok(_)) => {}
+            // Not everybody asks again after the last byte.
+            Some(Ok(frame)) => {
+                if frame.is_trailers() || this.inner.is_end_stream() {
+                    *this.span = None;
+                }
+            }
             Some(Err(error)) => {
                 if let Some(span) = this.span.take() {
                     span.fail(

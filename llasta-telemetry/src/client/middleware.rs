@@ -65,9 +65,6 @@ impl Middleware for TelemetryMiddleware {
         next: Next<'_>,
     ) -> Result<Response> {
         let telemetry = self.telemetry.clone().unwrap_or_else(Telemetry::current);
-        if !telemetry.is_enabled() {
-            return next.run(request, extensions).await;
-        }
         let resends = extensions.get::<Resends>().map_or(0, |resends| resends.0);
         extensions.insert(Resends(resends + 1));
         let span = Span::begin(&telemetry, &key::CLIENT, None, || {

@@ -174,6 +174,11 @@ impl ChatCall {
         });
     }
 
+    /// Whether the model has said why it stopped: nothing of the answer comes after that.
+    pub(super) fn is_whole(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
     /// How long after the start the first token came.
     pub fn time_to_first_token(&self) -> Option<Duration> {
         self.first

@@ -30,7 +30,7 @@ pub trait ChatChunk {
 /// Streams of chat completion chunks can be instrumented.
 pub trait InstrumentLlm: Stream + Sized {
     /// The same stream, which tells `call` what passes and settles it at the end, at an error, or
-    /// when it is dropped.
+    /// when it is dropped: as complete after a finish reason, as cancelled before it.
     fn instrument_llm(self, call: ChatCall) -> InstrumentedStream<Self> {
         InstrumentedStream {
             scope: call.scope(),
@@ -57,6 +57,16 @@ pin_project! {
         inner: S,
         scope: Scope,
         call: Option<ChatCall>,
+    }
+
+    impl<S> PinnedDrop for InstrumentedStream<S> {
+        // Many readers stop at the finish reason, or at the server's `[DONE]` behind it: the
+        // answer is whole, although the stream was not read to its end.
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(call) = this.project().call.take_if(|call| call.is_whole()) {
+                call.complete(|_, _| {});
+            }
+        }
     }
 }
 
