@@ -201,7 +201,7 @@ impl Exchange {
         let (outcome, error, message) = match end {
             End::Complete => match self.status {
                 // A refused request is one the service answered as it should.
-                Some(status) if status.is_server_error() => {
+                Some(status) if (self.settings.failed)(status) => {
                     (Outcome::Error, Some(status_word(status)), none())
                 }
                 _ => (Outcome::Success, None, none()),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::StatusCode;
 use tower_layer::Layer;
 
 use super::metrics::{RequestMetrics, ServiceMetrics};
@@ -22,6 +23,7 @@ pub(super) struct Settings {
     pub(super) spans: bool,
     pub(super) without_spans: Vec<String>,
     pub(super) access_lines: bool,
+    pub(super) failed: Arc<dyn Fn(StatusCode) -> bool + Send + Sync>,
 }
 
 impl fmt::Debug for TelemetryLayer {
@@ -56,6 +58,7 @@ impl TelemetryLayer {
                 spans: true,
                 without_spans: vec!["/health".to_owned(), "/metrics".to_owned()],
                 access_lines: true,
+                failed: Arc::new(|status| status.is_server_error()),
             }),
         }
     }
@@ -80,6 +83,17 @@ impl TelemetryLayer {
         self
     }
 
+    /// Which statuses mean that the service failed, instead of 5xx: they count as `error`, and the
+    /// span has status Error.
+    #[must_use]
+    pub fn failed_when(
+        mut self,
+        failed: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.change(|settings| settings.failed = Arc::new(failed));
+        self
+    }
+
     /// No access lines.
     #[must_use]
     pub fn without_access_lines(mut self) -> Self {
@@ -95,6 +109,7 @@ impl TelemetryLayer {
             spans: old.spans,
             without_spans: old.without_spans.clone(),
             access_lines: old.access_lines,
+            failed: old.failed.clone(),
         };
         change(&mut settings);
         self.settings = Arc::new(settings);

@@ -455,3 +455,19 @@ async fn a_cheap_clone_of_the_app_records_into_the_same_series() {
     shop.counted(Some("/it"), Outcome::Success, 2);
     assert_eq!(shop.collector.take(2).await.len(), 2);
 }
+
+#[tokio::test]
+async fn what_counts_as_a_failure_can_be_chosen() {
+    let seen = llasta_telemetry::testing::Recorder::new("shop");
+    let metrics = ServiceMetrics::named(seen.telemetry().registry(), "shop");
+    let layer = TelemetryLayer::new(seen.telemetry(), metrics)
+        .failed_when(|status| status == StatusCode::NOT_FOUND || status.is_server_error());
+    let app = goods(|| async { StatusCode::NOT_FOUND.into_response() }).layer(layer);
+    let answer = app.oneshot(Request::get("/it").body(Body::empty()).unwrap());
+    answer.await.unwrap().into_body().collect().await.unwrap();
+    let failed = "shop_requests_total{endpoint=\"/it\",status=\"error\"}";
+    assert_eq!(seen.counter(failed), Some(1));
+    let span = &seen.spans()[0];
+    assert_eq!(span.status, "error");
+    assert_eq!(span.text("error.type"), Some("404"));
+}
