@@ -10,6 +10,7 @@ pub mod chunk;
 pub mod embed;
 pub mod generate;
 pub mod index;
+mod json;
 pub mod pipeline;
 pub mod service;
 pub mod store;

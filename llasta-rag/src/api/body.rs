@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
+use crate::json::Object;
 
 /// The body of a request, read from JSON. What is wrong with it is answered as an [`ApiError`] that
 /// names the field.
@@ -22,7 +23,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
+            Ok(Json(Object(body))) => Ok(Self(body)),
             Err(rejection) => Err(refusal(&rejection)),
         }
     }

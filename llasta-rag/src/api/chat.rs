@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::generate::{ChatMessage, Usage};
+use crate::json::objects;
 use crate::pipeline::SearchResult;
 
 /// `POST /api/chat`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
     /// The conversation so far; its last user message is the question.
+    #[serde(deserialize_with = "objects")]
     pub messages: Vec<ChatMessage>,
     /// Whether the answer comes as server-sent events.
     #[serde(default)]

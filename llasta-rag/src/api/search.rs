@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::json::objects;
 use crate::pipeline::{Item, SearchResult};
 
 /// The most results one search gives.
@@ -11,6 +12,7 @@ pub const MOST_RESULTS: usize = 50;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UpsertRequest {
     /// What is put in; an id that is there already is replaced.
+    #[serde(deserialize_with = "objects")]
     pub items: Vec<Item>,
 }
 

@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use llasta_rag::index::IndexKind;
 use llasta_telemetry::line::Style;
 
+use super::values::{at_least, index_kind, share, style, url, whole};
+
 /// Retrieval-augmented generation with its telemetry: the services, and what one does with them.
 ///
 /// Every setting is taken from its flag, or else from its environment variable, or else from its
@@ -35,7 +37,7 @@ pub(crate) enum Command {
     /// Ingests the folder docs/, sends one question through chatbot-rag, faiss-wrap and the stand-in
     /// LLM, each a process of its own, and prints the answer, the trace, the latency breakdown, the
     /// metrics that moved and the log lines. Ends with status 1 when the telemetry is not what the
-    /// contract says.
+    /// contract says. OTEL_EXPORTER_OTLP_ENDPOINT, when set, also gets all spans.
     Demo(DemoArgs),
 }
 
@@ -62,7 +64,7 @@ pub(crate) struct ServiceArgs {
     pub(crate) host: IpAddr,
 
     /// Largest request body, in bytes.
-    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = llasta_rag::service::MAX_BODY_BYTES, value_name = "BYTES")]
+    #[arg(long, env = "MAX_BODY_BYTES", default_value_t = llasta_rag::service::MAX_BODY_BYTES, value_parser = at_least(1_usize), value_name = "BYTES")]
     pub(crate) max_body_bytes: usize,
 
     /// OTLP collector, such as http://alloy:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT]
@@ -84,7 +86,7 @@ pub(crate) struct FaissWrapArgs {
     pub(crate) service: ServiceArgs,
 
     /// Port to listen on; 0 takes a free one.
-    #[arg(long, env = "APP_PORT", default_value_t = 9000)]
+    #[arg(long, env = "APP_PORT", default_value_t = 9000, value_parser = whole(0..=u16::MAX))]
     pub(crate) port: u16,
 
     /// Folder of the store and the index file; made when missing.
@@ -111,7 +113,7 @@ pub(crate) struct ChatbotArgs {
     pub(crate) service: ServiceArgs,
 
     /// Port to listen on; 0 takes a free one.
-    #[arg(long, env = "APP_PORT", default_value_t = 8080)]
+    #[arg(long, env = "APP_PORT", default_value_t = 8080, value_parser = whole(0..=u16::MAX))]
     pub(crate) port: u16,
 
     /// Where faiss-wrap is.
@@ -136,7 +138,7 @@ pub(crate) struct ChatbotArgs {
     pub(crate) vllm_model_name: String,
 
     /// Chunks to request per question, 1 to 50.
-    #[arg(long, env = "RAG_TOP_K", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50), value_name = "N")]
+    #[arg(long, env = "RAG_TOP_K", default_value_t = 5, value_parser = whole(1..=50_u8), value_name = "N")]
     pub(crate) rag_top_k: u8,
 
     /// Similarity below which a chunk is dropped, 0 to 1.
@@ -148,6 +150,7 @@ pub(crate) struct ChatbotArgs {
         long,
         env = "RAG_MAX_CONTEXT_CHARS",
         default_value_t = 4000,
+        value_parser = at_least(0_usize),
         value_name = "N"
     )]
     pub(crate) rag_max_context_chars: usize,
@@ -159,7 +162,7 @@ pub(crate) struct LlmArgs {
     pub(crate) service: ServiceArgs,
 
     /// Port to listen on; 0 takes a free one.
-    #[arg(long, env = "APP_PORT", default_value_t = 8000)]
+    #[arg(long, env = "APP_PORT", default_value_t = 8000, value_parser = whole(0..=u16::MAX))]
     pub(crate) port: u16,
 
     /// Name it goes by.
@@ -176,12 +179,13 @@ pub(crate) struct LlmArgs {
         long,
         env = "LLM_TOKEN_DELAY_MS",
         default_value_t = 2,
+        value_parser = at_least(0_u64),
         value_name = "MS"
     )]
     pub(crate) token_delay_ms: u64,
 
     /// Requests that are answered at the same time; others wait.
-    #[arg(long, env = "LLM_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), value_name = "N")]
+    #[arg(long, env = "LLM_CONCURRENCY", default_value_t = 16, value_parser = whole(1..=u16::MAX), value_name = "N")]
     pub(crate) concurrency: u16,
 }
 
@@ -196,11 +200,11 @@ pub(crate) struct IngestArgs {
     pub(crate) faiss_wrap_url: String,
 
     /// Most characters of a chunk.
-    #[arg(long, default_value_t = 800, value_name = "N")]
+    #[arg(long, default_value_t = 800, value_parser = at_least(1_usize), value_name = "N")]
     pub(crate) max_chars: usize,
 
     /// Characters that a chunk repeats of the one before it.
-    #[arg(long, default_value_t = 100, value_name = "N")]
+    #[arg(long, default_value_t = 100, value_parser = at_least(0_usize), value_name = "N")]
     pub(crate) overlap_chars: usize,
 }
 
@@ -243,31 +247,4 @@ pub(crate) struct DemoArgs {
     /// Index: auto, exact or faiss.
     #[arg(long, default_value = "auto", value_parser = index_kind, value_name = "KIND")]
     pub(crate) index: IndexKind,
-}
-
-fn style(text: &str) -> Result<Style, llasta_telemetry::Error> {
-    text.parse()
-}
-
-fn index_kind(text: &str) -> Result<IndexKind, <IndexKind as std::str::FromStr>::Err> {
-    text.parse()
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|score| (0.0..=1.0).contains(score))
-        .ok_or_else(|| "give a number from 0 to 1".to_owned())
-}
-
-fn url(text: &str) -> Result<String, String> {
-    match reqwest::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        _ => Err(
-            "give an address that begins with http:// or https://, such as http://127.0.0.1:9000"
-                .to_owned(),
-        ),
-    }
 }

@@ -6,12 +6,11 @@ use futures_util::StreamExt;
 use llasta_rag::api::chat::{ChatAnswer, ChatRequest, StreamEnd};
 use llasta_rag::generate::{ChatMessage, Role, SseParser};
 use llasta_rag::pipeline::SearchResult;
-use reqwest::Client;
 use serde_json::Value;
 
 use super::args::AskArgs;
 use super::failure::Failure;
-use super::ingest::answer;
+use super::ingest::{answer, client};
 
 pub(super) async fn run(arguments: &AskArgs) -> Result<(), Failure> {
     let answer = ask(
@@ -76,7 +75,7 @@ pub(super) async fn ask(
         temperature: 0.7,
         think_mode: true,
     };
-    let response = Client::new()
+    let response = client(url)?
         .post(format!("{url}/api/chat"))
         .json(&request)
         .send()

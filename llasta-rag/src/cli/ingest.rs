@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use llasta_rag::api::search::{UpsertRequest, UpsertResponse};
-use llasta_rag::chunk::{self, ChunkOptions};
+use llasta_rag::chunk::{self, ChunkOptions, Format};
 use llasta_rag::pipeline::Item;
 use reqwest::Client;
 use serde_json::Value;
@@ -21,24 +21,45 @@ pub(super) async fn run(arguments: &IngestArgs) -> Result<(), Failure> {
         max_chars: arguments.max_chars,
         overlap_chars: arguments.overlap_chars,
     };
+    if options.overlap_chars >= options.max_chars {
+        return Err(Failure::setting(format!(
+            "--overlap-chars is {} and --max-chars {}: the overlap must be smaller",
+            options.overlap_chars, options.max_chars
+        )));
+    }
     let summary = ingest(&arguments.faiss_wrap_url, &arguments.paths, options, true).await?;
     for (path, why) in &summary.failed {
         eprintln!("{}: {why}", path.display());
     }
-    println!(
-        "{} chunks of {} files ingested in {:.1} s; faiss-wrap holds {} items",
-        summary.chunks,
-        summary.files,
-        summary.took.as_secs_f64(),
-        summary.total_items
-    );
-    if summary.failed.is_empty() {
-        return Ok(());
+    if let Some(total) = summary.total_items {
+        println!(
+            "{} of {} ingested in {:.1} s; faiss-wrap holds {}",
+            count(summary.chunks, "chunk"),
+            count(summary.files, "file"),
+            summary.took.as_secs_f64(),
+            count(total, "item")
+        );
     }
-    Err(Failure::new(format!(
-        "{} files could not be read, the others are in",
-        summary.failed.len()
-    )))
+    match (summary.failed.len(), summary.total_items) {
+        (0, Some(_)) => Ok(()),
+        (0, None) => Err(Failure::new(format!(
+            "there was nothing to ingest: no file with a text in it that ends in {}",
+            Format::EXTENSIONS.join(", ")
+        ))),
+        (failed, Some(_)) => Err(Failure::new(format!(
+            "{} could not be read, the others are in",
+            count(failed, "file")
+        ))),
+        (failed, None) => Err(Failure::new(format!(
+            "{} could not be read, nothing was ingested",
+            count(failed, "file")
+        ))),
+    }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{end}")
 }
 
 /// What was ingested.
@@ -46,7 +67,8 @@ pub(super) async fn run(arguments: &IngestArgs) -> Result<(), Failure> {
 pub(super) struct Summary {
     pub(super) files: usize,
     pub(super) chunks: usize,
-    pub(super) total_items: usize,
+    /// Items that faiss-wrap has since then; `None` when nothing was sent.
+    pub(super) total_items: Option<usize>,
     pub(super) failed: Vec<(PathBuf, String)>,
     pub(super) took: Duration,
 }
@@ -66,11 +88,11 @@ pub(super) async fn ingest(
     } else {
         ProgressBar::hidden()
     };
-    let client = Client::new();
+    let client = client(faiss_wrap_url)?;
     let mut summary = Summary {
         files: 0,
         chunks: 0,
-        total_items: 0,
+        total_items: None,
         failed: Vec::new(),
         took: Duration::ZERO,
     };
@@ -133,8 +155,28 @@ async fn send(
         })?;
     let answer: UpsertResponse = answer(response).await?;
     summary.chunks += sent;
-    summary.total_items = answer.total_items;
+    summary.total_items = Some(answer.total_items);
     Ok(())
+}
+
+/// A client for a service. A service on this machine is not asked through a proxy.
+pub(super) fn client(url: &str) -> Result<Client, Failure> {
+    let mut builder = Client::builder();
+    if reqwest::Url::parse(url).is_ok_and(|url| is_here(&url)) {
+        builder = builder.no_proxy();
+    }
+    builder
+        .build()
+        .map_err(|error| Failure::of("the HTTP client could not be built", &error))
+}
+
+fn is_here(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
 /// The body of a good answer, or what a refusal says.

@@ -68,7 +68,8 @@ async fn chatbot_rag(arguments: ChatbotArgs) -> Result<(), Failure> {
         &arguments.vllm_model_name,
     );
     let config = ChatbotConfig {
-        api_key: arguments.vllm_api_key,
+        // Deployments set a variable to nothing where there is nothing to set.
+        api_key: arguments.vllm_api_key.filter(|key| !key.is_empty()),
         top_k: arguments.rag_top_k.into(),
         min_score: arguments.rag_min_score,
         max_context_chars: arguments.rag_max_context_chars,

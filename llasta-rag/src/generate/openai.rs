@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::json::objects;
+
 /// Who says something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -49,6 +51,7 @@ pub struct ChatRequest {
     #[serde(default)]
     pub model: String,
     /// The conversation so far.
+    #[serde(deserialize_with = "objects")]
     pub messages: Vec<ChatMessage>,
     /// Whether the answer comes as server-sent events.
     #[serde(default)]
@@ -228,7 +231,7 @@ pub struct ApiError {
 
 fn text_or_parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a text or a list of text parts")]
     enum Content {
         Text(String),
         Parts(Vec<Part>),

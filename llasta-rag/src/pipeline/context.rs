@@ -6,8 +6,10 @@ use super::SearchResult;
 use crate::generate::{ChatMessage, ContextBlock, NO_THINK, Passage, Role};
 
 /// The results whose score is at least `min_score`, in the same order.
+///
+/// They are compared as scores are written, in single precision: a score of 0.7 is not below 0.7.
 pub fn filter(mut results: Vec<SearchResult>, min_score: f64) -> Vec<SearchResult> {
-    results.retain(|result| f64::from(result.score) >= min_score);
+    results.retain(|result| result.score >= min_score as f32);
     results
 }
 
@@ -103,6 +105,8 @@ mod tests {
             .map(|score| result("a", "", &json!({}), score))
             .into();
         assert_eq!(filter(results, 0.5).len(), 2);
+        // 0.7 has another value in double precision.
+        assert_eq!(filter(vec![result("a", "", &json!({}), 0.7)], 0.7).len(), 1);
     }
 
     #[test]

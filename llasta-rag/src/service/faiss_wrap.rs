@@ -16,7 +16,7 @@ use crate::api::search::{
     IndexHealth, MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest,
     UpsertResponse,
 };
-use crate::api::{ApiError, JsonBody};
+use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
 use crate::pipeline::{Collection, CollectionError, Item, Scores, SearchResult};
 
 /// What the handlers share.
@@ -40,18 +40,24 @@ pub fn router(collection: Arc<Collection>, telemetry: &Telemetry, max_body_bytes
             .set(as_gauge(sizes.dimension()));
     });
     let layer = TelemetryLayer::new(telemetry, metrics.clone());
-    Router::new()
+    let routes = Router::new()
         .route("/upsert", post(upsert))
         .route("/search", post(search))
         .route("/reset", post(reset))
-        .route("/health", get(health))
+        .route("/health", get(health));
+    let router = refuse_others::<ApiError, _>(
+        routes,
+        "POST /upsert, POST /search, POST /reset, GET /health and GET /metrics",
+    );
+    let router = router
         .with_state(Arc::new(Service {
             collection,
             metrics,
         }))
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(layer)
-        .merge(telemetry.metrics_route())
+        .merge(telemetry.metrics_route());
+    refuse_other_methods::<ApiError, _>(router)
 }
 
 fn as_gauge(size: usize) -> i64 {

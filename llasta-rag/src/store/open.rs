@@ -38,7 +38,7 @@ pub struct Store {
     /// Connections that nobody reads with at the moment.
     readers: Mutex<Vec<Connection>>,
     /// Locked as long as the store is open.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Store {
@@ -76,7 +76,7 @@ impl Store {
             path,
             writer: Mutex::new(writer),
             readers: Mutex::default(),
-            _lock: lock,
+            _lock: Lock(lock),
         };
         store.create_schema()?;
         Ok(store)
@@ -158,6 +158,16 @@ impl Store {
             Failure::Sqlite(source) => StoreError::sqlite(&self.path, source),
             Failure::Store(error) => error,
         }
+    }
+}
+
+/// A locked file, unlocked when it is dropped. Closing it is not enough: a child process that is
+/// just being started has it open too, and with it the lock.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 

@@ -3,7 +3,19 @@
 // Clippy knows test functions, but not the helpers beside them.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
+mod chat;
+mod chat_failures;
 mod chunks;
 mod collection;
+mod commands;
+mod demo;
+mod faiss_wrap;
 mod indexes;
+mod kept;
+mod life;
+mod llm;
+mod pages;
+mod settings;
 mod streams;

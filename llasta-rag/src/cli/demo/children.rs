@@ -17,6 +17,24 @@ use crate::cli::failure::Failure;
 /// How long a service may take to start, and to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How the variables begin that change what a service does, proxies among them.
+const SETTINGS: [&str; 14] = [
+    "OTEL_",
+    "LLASTA_",
+    "APP_",
+    "RAG_",
+    "VLLM_",
+    "LLM_",
+    "FAISS_WRAP_",
+    "MAX_BODY_BYTES",
+    "DATA_DIR",
+    "EMBED_MODEL",
+    "INDEX",
+    "RUST_LOG",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+];
+
 /// A service that runs until its standard input ends: it cannot outlive the demo.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -51,10 +69,8 @@ impl Child {
         // What the demo's own environment says must not change what the demo shows.
         for (variable, _) in std::env::vars_os() {
             let variable = variable.to_string_lossy();
-            if ["OTEL_", "LLASTA_", "RAG_", "VLLM_", "LLM_", "RUST_LOG"]
-                .iter()
-                .any(|prefix| variable.starts_with(prefix))
-            {
+            let upper = variable.to_ascii_uppercase();
+            if SETTINGS.iter().any(|prefix| upper.starts_with(prefix)) {
                 command.env_remove(&*variable);
             }
         }
@@ -123,10 +139,12 @@ impl Child {
         }
         let _ = self.reading.await;
         let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Lines {
-            service: self.name,
-            lines,
-        })
+        // The stand-in speaks under the name of what it stands in for.
+        let service = match self.name {
+            "llm" => "vllm",
+            name => name,
+        };
+        Ok(Lines { service, lines })
     }
 }
 
@@ -175,9 +193,24 @@ pub(super) struct Scratch(PathBuf, String);
 
 impl Scratch {
     pub(super) fn create() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("llasta-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(|error| {
-            Failure::of(format!("{} could not be made", path.display()), &error)
+        let temp = std::env::temp_dir();
+        let name = |number| temp.join(format!("llasta-demo-{}-{number}", std::process::id()));
+        // One that is there already is another's, or what a demo left that was killed.
+        let made = (0..100)
+            .map(name)
+            .find_map(|path| match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => None,
+                Err(error) => Some(Err(Failure::of(
+                    format!("{} could not be made", path.display()),
+                    &error,
+                ))),
+                Ok(()) => Some(Ok(path)),
+            });
+        let path = made.unwrap_or_else(|| {
+            Err(Failure::new(format!(
+                "{} is full of folders llasta-demo-*: remove them",
+                temp.display()
+            )))
         })?;
         let text = path.to_string_lossy().into_owned();
         Ok(Self(path, text))

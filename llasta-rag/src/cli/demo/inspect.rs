@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use super::children::{Child, Lines};
 use crate::cli::failure::Failure;
+use crate::cli::ingest;
 
 /// The metrics pages of the three services.
 #[derive(Debug)]
-pub(super) struct Pages([(&'static str, String); 3]);
+pub(super) struct Pages(pub(super) [(&'static str, String); 3]);
 
 impl Pages {
     pub(super) async fn scrape(
@@ -36,7 +37,9 @@ impl Pages {
 async fn scrape(service: &Child) -> Result<String, Failure> {
     let url = format!("{}/metrics", service.url());
     let cannot = |error: reqwest::Error| Failure::of(format!("{url} could not be read"), &error);
-    let response = reqwest::get(&url)
+    let response = ingest::client(&url)?
+        .get(&url)
+        .send()
         .await
         .and_then(reqwest::Response::error_for_status)
         .map_err(cannot)?;

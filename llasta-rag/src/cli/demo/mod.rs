@@ -6,11 +6,14 @@
 mod children;
 mod inspect;
 mod print;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use llasta_rag::chunk::ChunkOptions;
+use llasta_telemetry::testing::conform::Finding;
 use llasta_telemetry::testing::{CapturedSpan, OtlpReceiver};
 
 use self::children::{Child, Scratch};
@@ -67,6 +70,12 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     .await?;
     if let Some((path, why)) = ingested.failed.first() {
         return Err(Failure::new(format!("{}: {why}", path.display())));
+    }
+    if ingested.total_items.is_none() {
+        return Err(Failure::new(format!(
+            "there is nothing to read in {}",
+            docs.display()
+        )));
     }
     say(&format!(
         "Ingested {}: {} chunks of {} files.",
@@ -127,6 +136,11 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     } else {
         print!("{seen}");
     }
+    verdict(&findings)
+}
+
+/// What the findings say has been shown by now.
+fn verdict(findings: &[Finding]) -> Result<(), Failure> {
     if findings.is_empty() {
         Ok(())
     } else {

@@ -17,6 +17,8 @@ pub(super) enum LlmError {
     Request(reqwest_middleware::Error),
     /// It refused or failed.
     Status(reqwest::StatusCode, String),
+    /// It gave up in the middle of its answer, and says why.
+    Failed(String),
     /// Its answer broke off.
     Body(reqwest::Error),
     /// Its answer is not what it should be.
@@ -31,7 +33,7 @@ impl LlmError {
         match self {
             Self::Request(error) if error.is_timeout() => "timeout",
             Self::Request(_) => "llm_unreachable",
-            Self::Status(..) => "llm_error",
+            Self::Status(..) | Self::Failed(_) => "llm_error",
             Self::Body(error) if error.is_timeout() => "timeout",
             Self::Body(_) => "llm_broke_off",
             Self::Answer(_) => "llm_bad_answer",
@@ -47,6 +49,7 @@ impl fmt::Display for LlmError {
                 write!(f, "the LLM cannot be reached: {}", crate::api::chain(error))
             }
             Self::Status(status, message) => write!(f, "the LLM answered {status}: {message}"),
+            Self::Failed(message) => write!(f, "the LLM gave up: {message}"),
             Self::Body(error) => write!(
                 f,
                 "the LLM's answer broke off: {}",

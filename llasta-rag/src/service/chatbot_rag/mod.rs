@@ -20,7 +20,7 @@ use axum::response::{Html, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use llasta_telemetry::Telemetry;
-use llasta_telemetry::client::TelemetryMiddleware;
+use llasta_telemetry::client::{PeerService, TelemetryMiddleware, UrlTemplate};
 use llasta_telemetry::http::TelemetryLayer;
 use llasta_telemetry::llm::LlmMetrics;
 use llasta_telemetry::schema::chatbot::ChatbotMetrics;
@@ -28,7 +28,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
 pub use self::config::ChatbotConfig;
 use crate::api::chat::{ChatHealth, ChatRequest};
-use crate::api::{ApiError, JsonBody};
+use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
 use crate::generate::Role;
 
 /// What the handlers share.
@@ -59,14 +59,20 @@ pub fn router(config: ChatbotConfig, telemetry: &Telemetry) -> Result<Router, re
         config,
     };
     let body_limit = DefaultBodyLimit::max(service.config.max_body_bytes);
-    Ok(Router::new()
+    let routes = Router::new()
         .route("/api/chat", post(chat))
         .route("/health", get(health))
-        .route("/", get(|| async { Html(include_str!("page.html")) }))
+        .route("/", get(|| async { Html(include_str!("page.html")) }));
+    let router = refuse_others::<ApiError, _>(
+        routes,
+        "POST /api/chat, GET /health, GET /metrics and the chat page at GET /",
+    );
+    let router = router
         .with_state(Arc::new(service))
         .layer(body_limit)
         .layer(TelemetryLayer::new(telemetry, metrics))
-        .merge(telemetry.metrics_route()))
+        .merge(telemetry.metrics_route());
+    Ok(refuse_other_methods::<ApiError, _>(router))
 }
 
 async fn chat(
@@ -123,7 +129,10 @@ async fn health(State(service): State<Arc<Service>>) -> Json<ChatHealth> {
         service.config.faiss_url("/health"),
         service.config.llm_url("/health"),
     );
-    let (faiss_wrap, vllm) = tokio::join!(neighbour(&service, &faiss), neighbour(&service, &vllm));
+    let (faiss_wrap, vllm) = tokio::join!(
+        neighbour(&service, &faiss, "faiss-wrap"),
+        neighbour(&service, &vllm, "vllm")
+    );
     let status = if faiss_wrap == "ok" && vllm == "ok" {
         "ok"
     } else {
@@ -137,10 +146,12 @@ async fn health(State(service): State<Arc<Service>>) -> Json<ChatHealth> {
 }
 
 /// `ok`, or what is wrong.
-async fn neighbour(service: &Service, url: &str) -> String {
+async fn neighbour(service: &Service, url: &str, name: &'static str) -> String {
     let request = service
         .client
         .get(url)
+        .with_extension(UrlTemplate("/health"))
+        .with_extension(PeerService(name))
         .timeout(service.config.connect_timeout);
     match request.send().await {
         Ok(response) if response.status().is_success() => "ok".to_owned(),

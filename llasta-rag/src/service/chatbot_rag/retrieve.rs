@@ -48,7 +48,10 @@ pub(super) async fn retrieve(service: &Service, question: &str) -> Vec<SearchRes
 
 fn fail(span: &Span, error: &SearchError) {
     let word = match error {
+        SearchError::Request(error) if error.is_timeout() => "timeout",
+        SearchError::Body(error) if error.is_timeout() => "timeout",
         SearchError::Request(_) => "faiss_wrap_unreachable",
+        SearchError::Body(_) => "faiss_wrap_broke_off",
         SearchError::Status(_) => "faiss_wrap_error",
         SearchError::Answer(_) => "faiss_wrap_bad_answer",
     };
@@ -72,7 +75,8 @@ impl Drop for Settled<'_> {
 enum SearchError {
     Request(reqwest_middleware::Error),
     Status(reqwest::StatusCode),
-    Answer(reqwest::Error),
+    Body(reqwest::Error),
+    Answer(serde_json::Error),
 }
 
 impl fmt::Display for SearchError {
@@ -80,7 +84,12 @@ impl fmt::Display for SearchError {
         match self {
             Self::Request(error) => f.write_str(&crate::api::chain(error)),
             Self::Status(status) => write!(f, "faiss-wrap answered {status}"),
-            Self::Answer(error) => write!(f, "faiss-wrap's answer: {}", crate::api::chain(error)),
+            Self::Body(error) => write!(
+                f,
+                "faiss-wrap's answer broke off: {}",
+                crate::api::chain(error)
+            ),
+            Self::Answer(error) => write!(f, "faiss-wrap's answer cannot be read: {error}"),
         }
     }
 }
@@ -104,6 +113,7 @@ async fn search(service: &Service, question: &str) -> Result<Vec<SearchResult>, 
     if !response.status().is_success() {
         return Err(SearchError::Status(response.status()));
     }
-    let answer: SearchResponse = response.json().await.map_err(SearchError::Answer)?;
+    let body = response.bytes().await.map_err(SearchError::Body)?;
+    let answer: SearchResponse = serde_json::from_slice(&body).map_err(SearchError::Answer)?;
     Ok(answer.results)
 }

@@ -39,6 +39,7 @@ pub(super) fn answer(service: Arc<Service>, prepared: Prepared) -> Response {
         usage: None,
         sources: prepared.sources,
         waiting: VecDeque::new(),
+        white: None,
         handover: None,
         failure: failure.clone(),
     };
@@ -69,6 +70,8 @@ struct Streaming {
     sources: Vec<SearchResult>,
     /// Events that are ready to go.
     waiting: VecDeque<Bytes>,
+    /// White space of the answer that goes with what follows it; `None` before its first word.
+    white: Option<String>,
     handover: Option<Handover>,
     failure: Failure,
 }
@@ -121,7 +124,7 @@ impl Streaming {
         let bytes = match tokio::time::timeout(limit, chunks.next()).await {
             Err(_) => return Err(LlmError::Silence(limit)),
             Ok(Some(bytes)) => bytes.map_err(LlmError::Body)?,
-            Ok(None) => return Err(LlmError::Answer("it ended without [DONE]".to_owned())),
+            Ok(None) => return self.cut_off(parser),
         };
         for event in parser
             .push(&bytes)
@@ -141,12 +144,22 @@ impl Streaming {
         Ok(())
     }
 
+    /// The stream has ended: as it should when only the last blank line is missing.
+    fn cut_off(&mut self, parser: SseParser) -> Result<(), LlmError> {
+        if parser.finish().is_some_and(|event| event.is_done()) {
+            self.complete();
+            return Ok(());
+        }
+        Err(LlmError::Answer("it ended without [DONE]".to_owned()))
+    }
+
     fn chunk(&mut self, data: &str) -> Result<(), LlmError> {
+        // Read first: a chunk may lack everything, so an error would pass for an empty one.
+        if let Some(message) = error_event(data) {
+            return Err(LlmError::Failed(message));
+        }
         let chunk: ChatChunk =
-            serde_json::from_str(data).map_err(|error| match error_event(data) {
-                Some(message) => LlmError::Answer(message),
-                None => LlmError::Answer(error.to_string()),
-            })?;
+            serde_json::from_str(data).map_err(|error| LlmError::Answer(error.to_string()))?;
         let Some(call) = &mut self.call else {
             return Ok(());
         };
@@ -177,14 +190,25 @@ impl Streaming {
         Ok(())
     }
 
-    /// A piece of the answer goes to the frontend.
+    /// A piece of the answer goes to the frontend. Streamed or not, an answer neither begins nor
+    /// ends with white space, so that waits until something follows it.
     fn piece(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.event(&json!({ "content": text }));
-            self.handover
-                .get_or_insert_with(Handover::start)
-                .answer(text.chars().count(), false);
+        let solid = text.trim_end();
+        if solid.is_empty() {
+            if let Some(white) = &mut self.white {
+                white.push_str(text);
+            }
+            return;
         }
+        let after = text[solid.len()..].to_owned();
+        let piece = match self.white.replace(after) {
+            Some(before) => before + solid,
+            None => solid.trim_start().to_owned(),
+        };
+        self.event(&json!({ "content": piece }));
+        self.handover
+            .get_or_insert_with(Handover::start)
+            .answer(piece.chars().count(), false);
     }
 
     fn complete(&mut self) {

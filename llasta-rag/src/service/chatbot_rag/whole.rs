@@ -37,14 +37,12 @@ pub(super) async fn answer(
             });
         }
     };
+    let text = said.answer.trim();
     let mut handover = Handover::start();
-    handover.answer(
-        usize::try_from(counts.final_chars()).unwrap_or(usize::MAX),
-        counts.has_thinking(),
-    );
+    handover.answer(text.chars().count(), counts.has_thinking());
     let answer = ChatAnswer {
         thinking_content: said.thinking(&counts),
-        message: ChatMessage::new(Role::Assistant, said.answer.trim()),
+        message: ChatMessage::new(Role::Assistant, text),
         usage,
         sources: prepared.sources,
         trace_id: context::ids().trace_id.to_string(),
@@ -66,7 +64,9 @@ async fn ask(
     said: &mut Said,
 ) -> Result<Option<Usage>, LlmError> {
     let response = llm::send(service, call, body, false).await?;
-    let completion: ChatCompletion = response.json().await.map_err(LlmError::Body)?;
+    let body = response.bytes().await.map_err(LlmError::Body)?;
+    let completion: ChatCompletion =
+        serde_json::from_slice(&body).map_err(|error| LlmError::Answer(error.to_string()))?;
     let choice = completion
         .choices
         .into_iter()

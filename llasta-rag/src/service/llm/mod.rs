@@ -3,6 +3,10 @@
 //! It answers from the context it is given, streams, reports usage, and emits the contract's
 //! `vllm_*` metrics itself. Like a vLLM without `--otlp-traces-endpoint` it makes no span; the
 //! caller's trace is in its log lines.
+//!
+//! This file is the service; `refusal` says no in OpenAI's words.
+
+mod refusal;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,7 +25,8 @@ use llasta_telemetry::schema::vllm::VllmMetrics;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::api::{ApiError, JsonBody};
+use self::refusal::Refusal;
+use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
 use crate::generate::{
     Answer, ChatChunk, ChatCompletion, ChatRequest, Choice, ChunkChoice, Delta, ReplyMessage, Role,
     answer,
@@ -62,14 +67,20 @@ pub fn router(config: LlmConfig, telemetry: &Telemetry) -> Router {
         waiting: metrics.queue_size(&config.model),
         config,
     };
-    Router::new()
+    let routes = Router::new()
         .route("/v1/chat/completions", post(complete))
         .route("/v1/models", get(models))
-        .route("/health", get(|| async { Json(json!({ "status": "ok" })) }))
+        .route("/health", get(|| async { Json(json!({ "status": "ok" })) }));
+    let router = refuse_others::<Refusal, _>(
+        routes,
+        "POST /v1/chat/completions, GET /v1/models, GET /health and GET /metrics",
+    );
+    let router = router
         .layer(DefaultBodyLimit::max(service.config.max_body_bytes))
         .with_state(Arc::new(service))
         .layer(TelemetryLayer::new(telemetry, Uncounted).without_spans())
-        .merge(telemetry.metrics_route())
+        .merge(telemetry.metrics_route());
+    refuse_other_methods::<Refusal, _>(router)
 }
 
 /// The contract's metrics of the LLM count generations, not requests.
@@ -88,14 +99,10 @@ async fn models(State(service): State<Arc<Service>>) -> Json<Value> {
 
 async fn complete(
     State(service): State<Arc<Service>>,
-    JsonBody(request): JsonBody<ChatRequest>,
-) -> Result<Response, ApiError> {
-    if request.messages.is_empty() {
-        return Err(ApiError::field(
-            "messages",
-            "the list is empty: send at least one message",
-        ));
-    }
+    body: Result<JsonBody<ChatRequest>, ApiError>,
+) -> Result<Response, Refusal> {
+    let JsonBody(request) = body?;
+    check(&request)?;
     let generation = Generation::begin(service, &request).await;
     if request.stream {
         let usage = request
@@ -103,7 +110,29 @@ async fn complete(
             .is_some_and(|options| options.include_usage);
         return Ok(streamed(generation, usage));
     }
-    whole(generation).await
+    Ok(whole(generation).await)
+}
+
+fn check(request: &ChatRequest) -> Result<(), ApiError> {
+    if request.messages.is_empty() {
+        return Err(ApiError::field(
+            "messages",
+            "the list is empty: send at least one message",
+        ));
+    }
+    if request
+        .temperature
+        .is_some_and(|temperature| !(0.0..=2.0).contains(&temperature))
+    {
+        return Err(ApiError::field("temperature", "give a number from 0 to 2"));
+    }
+    if request.max_tokens == Some(0) {
+        return Err(ApiError::field(
+            "max_tokens",
+            "give at least 1, or leave it out",
+        ));
+    }
+    Ok(())
 }
 
 /// One answer under way. Settles its metrics when it is dropped, whole or not.
@@ -180,7 +209,7 @@ impl Drop for Raised<'_> {
     }
 }
 
-async fn whole(mut generation: Generation) -> Result<Response, ApiError> {
+async fn whole(mut generation: Generation) -> Response {
     let (usage, finish_reason) = (generation.answer.usage(), generation.answer.finish_reason());
     let mut content = String::new();
     while let Some(token) = generation.next().await {
@@ -204,7 +233,7 @@ async fn whole(mut generation: Generation) -> Result<Response, ApiError> {
         }],
         usage: Some(usage),
     };
-    Ok(Json(completion).into_response())
+    Json(completion).into_response()
 }
 
 /// What a streamed answer sends next.

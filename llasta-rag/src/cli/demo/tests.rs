@@ -1,0 +1,355 @@
+//! A demo whose telemetry is not what the contract says must say what is missing, and fail.
+//!
+//! The services are right, so what they emitted is spoilt here: one thing at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use llasta_rag::api::chat::ChatAnswer;
+use llasta_rag::embed::LexicalEmbedder;
+use llasta_rag::index::IndexKind;
+use llasta_rag::pipeline::{Collection, Item};
+use llasta_rag::service::chatbot_rag::{self, ChatbotConfig};
+use llasta_rag::service::llm::{self, LlmConfig};
+use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
+use llasta_telemetry::schema::MetricDef;
+use llasta_telemetry::schema::chatbot::ChatbotMetrics;
+use llasta_telemetry::schema::faiss_wrap::FaissWrapMetrics;
+use llasta_telemetry::schema::sdk::{BuildMetrics, SdkMetrics};
+use llasta_telemetry::schema::vllm::VllmMetrics;
+use llasta_telemetry::testing::conform::{Finding, FindingId};
+use llasta_telemetry::testing::{AttributeValue, CapturedSpan, Recorder};
+use serde_json::{Map, json};
+use tower::ServiceExt;
+
+use super::children::Lines;
+use super::inspect::{Pages, findings};
+use super::{CHAT_SPANS, SPANS_DEADLINE, print, verdict};
+
+/// What one chat request made.
+struct Emitted {
+    answer: ChatAnswer,
+    spans: Vec<CapturedSpan>,
+    pages: Pages,
+    lines: Vec<Lines>,
+}
+
+impl Emitted {
+    fn findings(&self) -> Vec<Finding> {
+        findings(&self.spans, &self.pages, &self.lines)
+    }
+
+    fn ids(&self) -> Vec<FindingId> {
+        self.findings().iter().map(|finding| finding.id).collect()
+    }
+}
+
+/// A recorder with the metrics of a service that exports.
+fn recorder(name: &'static str) -> Recorder {
+    let seen = Recorder::new(name);
+    SdkMetrics::register(seen.telemetry().registry());
+    BuildMetrics::register(seen.telemetry().registry())
+        .build_info(name, "0.0.0")
+        .set(1);
+    seen
+}
+
+async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, app).await });
+    url
+}
+
+/// One chat request through the three services in this process.
+async fn emitted() -> Emitted {
+    let (chatbot, index, vllm) = (
+        recorder("chatbot-rag"),
+        recorder("faiss-wrap"),
+        recorder("vllm"),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let embedder = Arc::new(LexicalEmbedder::default());
+    let collection = Collection::open(folder.path(), embedder, IndexKind::Auto).unwrap();
+    let item = Item {
+        id: "ports".to_owned(),
+        text: "The collector listens on port 4317.".to_owned(),
+        metadata: Map::new(),
+    };
+    collection.upsert(vec![item]).unwrap();
+    let faiss_wrap = faiss_wrap::router(Arc::new(collection), index.telemetry(), MAX_BODY_BYTES);
+    let config = LlmConfig {
+        model: "stand-in".to_owned(),
+        token_delay: Duration::ZERO,
+        concurrency: 1,
+        max_body_bytes: MAX_BODY_BYTES,
+    };
+    let llm = llm::router(config, vllm.telemetry());
+    let config = ChatbotConfig::new(&serve(faiss_wrap).await, &serve(llm).await, "stand-in");
+    let app = chatbot_rag::router(config, chatbot.telemetry()).unwrap();
+
+    let question = "On which port does the collector listen?";
+    let body = json!({"messages": [{"role": "user", "content": question}]});
+    let request = Request::post("/api/chat")
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()));
+    let response = app.oneshot(request.unwrap()).await.unwrap();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+
+    let here = [&chatbot, &index];
+    let mut spans = Vec::new();
+    for (seen, count) in here.iter().zip([CHAT_SPANS - 4, 4]) {
+        let enough = |spans: &[CapturedSpan]| spans.len() == count;
+        spans.extend(seen.wait_until(enough, SPANS_DEADLINE).await);
+    }
+    let format = llasta_telemetry::metrics::Format::Text;
+    let page = |seen: &Recorder| seen.page_text(format);
+    let lines = [
+        ("chatbot-rag", &chatbot),
+        ("faiss-wrap", &index),
+        ("vllm", &vllm),
+    ];
+    Emitted {
+        answer: serde_json::from_slice(&body).unwrap(),
+        spans,
+        pages: Pages([
+            ("chatbot-rag", page(&chatbot)),
+            ("faiss-wrap", page(&index)),
+            ("vllm", page(&vllm)),
+        ]),
+        lines: lines
+            .map(|(service, seen)| Lines {
+                service,
+                lines: seen.log_lines(),
+            })
+            .into(),
+    }
+}
+
+#[tokio::test]
+async fn what_the_services_emit_has_no_findings() {
+    let emitted = emitted().await;
+    assert_eq!(emitted.spans.len(), CHAT_SPANS);
+    assert_eq!(emitted.findings(), []);
+    assert!(verdict(&[]).is_ok());
+}
+
+#[tokio::test]
+async fn each_span_that_is_missing_is_named_and_the_demo_fails() {
+    let mut emitted = emitted().await;
+    for at in 0..CHAT_SPANS {
+        let missing = emitted.spans.remove(at);
+        let findings = emitted.findings();
+        let found = findings
+            .iter()
+            .any(|finding| finding.id == FindingId::MissingSpan && finding.name == missing.name);
+        assert!(found, "{}: {findings:?}", missing.name);
+        assert_eq!(verdict(&findings).unwrap_err().status, 1);
+        let seen = print::Seen {
+            question: "?",
+            answer: &emitted.answer,
+            spans: &emitted.spans,
+            moved: Vec::new(),
+            lines: Vec::new(),
+            findings: &findings,
+        };
+        let shown = seen.to_string();
+        let (_, said) = shown.split_once("\nConformance\n").unwrap();
+        assert!(said.contains(&format!("`{}`", missing.name)), "{said}");
+        assert!(!said.contains(" 0 findings"), "{said}");
+        assert_eq!(
+            seen.json()["findings"].as_array().unwrap().len(),
+            findings.len()
+        );
+        emitted.spans.insert(at, missing);
+    }
+}
+
+#[tokio::test]
+async fn a_span_in_the_wrong_place_or_of_the_wrong_kind_is_found() {
+    let mut emitted = emitted().await;
+    let root = emitted
+        .spans
+        .iter()
+        .find(|span| span.parent_span_id.is_none())
+        .map(|span| span.span_id.clone());
+    for at in 0..CHAT_SPANS {
+        let right = emitted.spans[at].clone();
+        let (name, kind) = (right.name.clone(), right.kind);
+        if right.parent_span_id.is_some() {
+            emitted.spans[at].parent_span_id = match right.parent_span_id == root {
+                true => None,
+                false => root.clone(),
+            };
+            assert!(
+                emitted.ids().contains(&FindingId::WrongParent),
+                "{kind} {name}: {:?}",
+                emitted.findings()
+            );
+            emitted.spans[at] = right.clone();
+        }
+        emitted.spans[at].kind = "PRODUCER";
+        let ids = emitted.ids();
+        assert!(
+            ids.contains(&FindingId::WrongKind),
+            "{kind} {name}: {ids:?}"
+        );
+        emitted.spans[at] = right;
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_missing_or_of_another_type_is_found() {
+    let mut emitted = emitted().await;
+    // Those that are always present, by section 2 of the contract.
+    let required: [(&str, &[&str]); 9] = [
+        ("rag.retrieve_context", &["rag.top_k", "rag.min_score"]),
+        (
+            "rag.build_context",
+            &[
+                "rag.input_chunks",
+                "rag.limit_chars",
+                "rag.chunks_sent",
+                "rag.context_chars",
+            ],
+        ),
+        (
+            "vllm.generate",
+            &[
+                "llm.model",
+                "llm.messages_count",
+                "llm.request_size",
+                "llm.stream",
+            ],
+        ),
+        (
+            "vllm.response",
+            &[
+                "llm.response_chars",
+                "llm.thinking_chars",
+                "llm.final_chars",
+                "llm.has_thinking",
+            ],
+        ),
+        (
+            "response.send_to_frontend",
+            &[
+                "response.size",
+                "response.final_chars",
+                "response.has_thinking",
+            ],
+        ),
+        (
+            "faiss.search",
+            &["faiss.top_k", "faiss.index_size", "faiss.results_count"],
+        ),
+        (
+            "faiss.embed_query",
+            &[
+                "embedding.model",
+                "embedding.dimension",
+                "embedding.text_length",
+            ],
+        ),
+        (
+            "faiss.index_search",
+            &[
+                "faiss.index_size",
+                "faiss.top_k",
+                "faiss.raw_results",
+                "faiss.index_type",
+                "faiss.device",
+            ],
+        ),
+        ("POST /api/chat", &["http.request.method", "url.path"]),
+    ];
+    for (name, attributes) in required {
+        let position = |span: &CapturedSpan| span.name == name && span.kind != "CLIENT";
+        let at = emitted.spans.iter().position(position).unwrap();
+        for attribute in attributes {
+            let right = emitted.spans[at].attributes.remove(*attribute).unwrap();
+            let of_it = |emitted: &Emitted, id: FindingId| {
+                emitted
+                    .findings()
+                    .iter()
+                    .any(|finding| finding.id == id && finding.message.contains(attribute))
+            };
+            assert!(
+                of_it(&emitted, FindingId::MissingAttribute),
+                "{name} {attribute}: {:?}",
+                emitted.findings()
+            );
+            let other = match &right {
+                AttributeValue::Int(value) => AttributeValue::Double(*value as f64),
+                AttributeValue::Double(value) => AttributeValue::Int(*value as i64),
+                AttributeValue::Bool(value) => AttributeValue::String(value.to_string()),
+                _ => AttributeValue::Bool(true),
+            };
+            let attributes = &mut emitted.spans[at].attributes;
+            attributes.insert((*attribute).to_owned(), other);
+            assert!(
+                of_it(&emitted, FindingId::TypeMismatch),
+                "{name} {attribute}: {:?}",
+                emitted.findings()
+            );
+            let attributes = &mut emitted.spans[at].attributes;
+            attributes.insert((*attribute).to_owned(), right);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_documented_metric_that_is_missing_is_found() {
+    let mut emitted = emitted().await;
+    let own: [&[MetricDef]; 3] = [
+        ChatbotMetrics::DEFS,
+        FaissWrapMetrics::DEFS,
+        VllmMetrics::DEFS,
+    ];
+    let every = SdkMetrics::DEFS.iter().chain(BuildMetrics::DEFS);
+    for (at, own) in own.into_iter().enumerate() {
+        for metric in own.iter().chain(every.clone()) {
+            let whole = emitted.pages.0[at].1.clone();
+            let of_it = |line: &&str| {
+                let series = line
+                    .trim_start_matches("# HELP ")
+                    .trim_start_matches("# TYPE ");
+                let name = series.split([' ', '{']).next().unwrap();
+                let name = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|suffix| {
+                        name.strip_suffix(suffix)
+                            .filter(|name| *name == metric.name)
+                    })
+                    .unwrap_or(name);
+                name != metric.name
+            };
+            let without: Vec<_> = whole.lines().filter(of_it).collect();
+            assert!(without.len() < whole.lines().count(), "{}", metric.name);
+            emitted.pages.0[at].1 = without.join("\n") + "\n";
+            let findings = emitted.findings();
+            let found = findings.iter().any(|finding| {
+                finding.id == FindingId::MissingMetric && finding.name == metric.name
+            });
+            assert!(found, "{}: {findings:?}", metric.name);
+            emitted.pages.0[at].1 = whole;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_line_that_is_none_is_found() {
+    let mut emitted = emitted().await;
+    for at in 0..3 {
+        emitted.lines[at].lines.push("a word".to_owned());
+        assert!(emitted.ids().contains(&FindingId::Unreadable));
+        let without = r#"{"message": "no time"}"#;
+        *emitted.lines[at].lines.last_mut().unwrap() = without.to_owned();
+        assert!(emitted.ids().contains(&FindingId::MissingLogField));
+        emitted.lines[at].lines.pop();
+    }
+    assert_eq!(emitted.findings(), []);
+}

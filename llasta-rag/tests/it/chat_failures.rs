@@ -1,0 +1,476 @@
+//! What chatbot-rag does when a neighbour fails, when the client leaves, and with bad input.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::routing::post as posting;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Chat, FakeLlm, QUESTION, Say, Served, call, client, get, nobody, post, question, raw, settled,
+    streamed, until,
+};
+
+const CHATS: &str = "chatbot_requests_total{endpoint=\"/api/chat\"";
+
+fn of(status: &str) -> String {
+    format!("{CHATS},status=\"{status}\"}}")
+}
+
+#[tokio::test]
+async fn without_faiss_wrap_the_chat_goes_on_without_context_and_says_so() {
+    let broken = |status: StatusCode, body: &'static str| {
+        Router::new().route("/search", posting(move || async move { (status, body) }))
+    };
+    let failing = Served::new(broken(StatusCode::INTERNAL_SERVER_ERROR, "{}")).await;
+    let babbling = Served::new(broken(StatusCode::OK, "no JSON")).await;
+    for (url, word) in [
+        (nobody(), "faiss_wrap_unreachable"),
+        (failing.url.clone(), "faiss_wrap_error"),
+        (babbling.url.clone(), "faiss_wrap_bad_answer"),
+    ] {
+        for stream in [false, true] {
+            let say = if stream {
+                Say::stream(&["Who knows."])
+            } else {
+                Say::whole("Who knows.")
+            };
+            let llm = FakeLlm::new(say).await;
+            let chat = Chat::new(llm.url(), |config| config.faiss_wrap_url.clone_from(&url)).await;
+            let answer = chat.ask(&question(stream)).await;
+            let sources = if stream {
+                streamed(&answer).1["sources"].clone()
+            } else {
+                answer.json()["sources"].clone()
+            };
+            assert_eq!(sources, json!([]));
+            let (_, asked) = llm.only();
+            assert_eq!(
+                asked["messages"],
+                json!([{"role": "user", "content": QUESTION}])
+            );
+
+            settled(&chat.seen, "POST /api/chat").await;
+            let span = chat.seen.span("rag.retrieve_context").unwrap();
+            assert_eq!(
+                (span.status, span.text("error.type")),
+                ("error", Some(word))
+            );
+            assert_eq!(span.int("rag.results_raw_count"), None);
+            let server = chat.seen.span("POST /api/chat").unwrap();
+            assert_eq!(server.status, "unset");
+            assert_eq!(
+                chat.count("chatbot_faiss_requests_total{status=\"error\"}"),
+                1
+            );
+            assert_eq!(chat.count("chatbot_faiss_requests_total"), 1);
+            assert_eq!(chat.count(&of("success")), 1);
+        }
+    }
+}
+
+/// Asks of a failing LLM and waits until the request is settled.
+async fn failing(url: &str, stream: bool) -> (Chat, crate::support::Answer) {
+    let chat = Chat::new(url, |_| {}).await;
+    let answer = call(&chat.app, post("/api/chat", &question(stream))).await;
+    settled(&chat.seen, "POST /api/chat").await;
+    assert_eq!(
+        chat.count("chatbot_vllm_requests_total{status=\"error\"}"),
+        1
+    );
+    assert_eq!(chat.count("chatbot_vllm_requests_total"), 1);
+    assert_eq!(chat.count(&of("error")), 1);
+    assert_eq!(chat.count("chatbot_requests_total"), 1);
+    assert_eq!(chat.count("chatbot_requests_in_flight"), 0);
+    assert_eq!(
+        chat.count("chatbot_faiss_requests_total{status=\"success\"}"),
+        1
+    );
+    (chat, answer)
+}
+
+/// What is said when nothing but an error comes of a stream, after these pieces.
+fn error_after(answer: &crate::support::Answer, pieces: &[&str]) -> String {
+    assert_eq!(answer.status, 200);
+    let events = answer.events();
+    let events: Vec<Value> = events
+        .iter()
+        .map(|event| serde_json::from_str(event).unwrap())
+        .collect();
+    let (last, first) = events.split_last().unwrap();
+    let said: Vec<_> = first.iter().map(|event| event["content"].clone()).collect();
+    assert_eq!(said, pieces);
+    assert_eq!(last.as_object().unwrap().len(), 1, "{last}");
+    last["error"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_llm_that_is_down_is_a_bad_gateway_or_an_error_event() {
+    let url = nobody();
+    let (chat, answer) = failing(&url, false).await;
+    assert_eq!(answer.status, 502);
+    assert!(answer.refusal().contains("cannot be reached"), "{answer:?}");
+    let server = chat.seen.span("POST /api/chat").unwrap();
+    assert_eq!(
+        (server.status, server.text("error.type")),
+        ("error", Some("502"))
+    );
+
+    let (chat, answer) = failing(&url, true).await;
+    assert!(error_after(&answer, &[]).contains("cannot be reached"));
+    let server = chat.seen.span("POST /api/chat").unwrap();
+    assert_eq!(server.text("error.type"), Some("llm_unreachable"));
+    for name in ["vllm.generate", "POST /v1/chat/completions"] {
+        assert_eq!(chat.seen.span(name).unwrap().status, "error", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_llm_says_about_its_failure_reaches_whoever_asked() {
+    let openai = json!({"error": {"message": "the context is too long", "type": "x", "code": 400}});
+    for (status, body, said) in [
+        (
+            400,
+            openai.to_string(),
+            "400 Bad Request: the context is too long",
+        ),
+        (
+            500,
+            "out of memory".to_owned(),
+            "500 Internal Server Error: out of memory",
+        ),
+        (503, String::new(), "503 Service Unavailable"),
+    ] {
+        let llm = FakeLlm::new(Say::Status(status, body)).await;
+        let (_, answer) = failing(llm.url(), false).await;
+        assert_eq!(answer.status, 502);
+        assert!(answer.refusal().contains(said), "{answer:?}");
+        let (chat, answer) = failing(llm.url(), true).await;
+        assert!(error_after(&answer, &[]).contains(said), "{answer:?}");
+        let span = chat.seen.span("vllm.generate").unwrap();
+        assert_eq!(span.text("error.type"), Some("llm_error"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_an_error() {
+    for body in ["no JSON", "{}", r#"{"choices": []}"#, ""] {
+        let llm = FakeLlm::new(Say::Status(200, body.to_owned())).await;
+        let (chat, answer) = failing(llm.url(), false).await;
+        assert_eq!(answer.status, 502);
+        assert!(answer.refusal().contains("cannot be read"), "{answer:?}");
+        let span = chat.seen.span("vllm.generate").unwrap();
+        assert_eq!(span.text("error.type"), Some("llm_bad_answer"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_goes_wrong_in_the_middle_ends_in_an_error_event() {
+    let begun = || vec![Say::piece("The port"), Say::piece(" is")];
+    let and = |event: &str| {
+        let mut events = begun();
+        events.push(event.to_owned());
+        Say::Stream(events)
+    };
+    let gave_up = "data: {\"error\": {\"message\": \"out of memory\", \"type\": \"x\"}}\n\n";
+    for (say, word, why) in [
+        (Say::Break(begun()), "llm_broke_off", "broke off"),
+        (Say::Stream(begun()), "llm_bad_answer", "[DONE]"),
+        (and(gave_up), "llm_error", "out of memory"),
+        (
+            and("data: nonsense\n\n"),
+            "llm_bad_answer",
+            "cannot be read",
+        ),
+    ] {
+        let llm = FakeLlm::new(say.clone()).await;
+        let (chat, answer) = failing(llm.url(), true).await;
+        let error = error_after(&answer, &["The port", " is"]);
+        assert!(error.contains(why), "{say:?}: {error}");
+        let server = chat.seen.span("POST /api/chat").unwrap();
+        assert_eq!(
+            (server.status, server.text("error.type")),
+            ("error", Some(word))
+        );
+        let response = chat.seen.span("vllm.response").unwrap();
+        assert_eq!(response.int("llm.final_chars"), Some(11), "{say:?}");
+        assert_eq!(chat.seen.span("vllm.generate").unwrap().status, "error");
+    }
+}
+
+#[tokio::test]
+async fn an_llm_that_says_nothing_is_given_up() {
+    for (say, stream) in [
+        (Say::Nothing, false),
+        (Say::Nothing, true),
+        (Say::Silence(vec![Say::piece("The port")]), true),
+    ] {
+        let llm = FakeLlm::new(say.clone()).await;
+        let chat = Chat::new(llm.url(), |config| {
+            config.llm_timeout = std::time::Duration::from_millis(50);
+        })
+        .await;
+        let answer = call(&chat.app, post("/api/chat", &question(stream))).await;
+        if stream {
+            let pieces: &[_] = match say {
+                Say::Nothing => &[],
+                _ => &["The port"],
+            };
+            error_after(&answer, pieces);
+        } else {
+            assert!(answer.status.is_server_error(), "{answer:?}");
+            answer.refusal();
+        }
+        settled(&chat.seen, "POST /api/chat").await;
+        let span = chat.seen.span("vllm.generate").unwrap();
+        assert_eq!(span.text("error.type"), Some("timeout"), "{say:?}");
+        assert_eq!(chat.count(&of("error")), 1);
+        llm.open(0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_the_request_to_the_llm_along() {
+    for (say, stream) in [
+        (Say::Silence(vec![Say::piece("The port")]), true),
+        (Say::Nothing, true),
+        (Say::Nothing, false),
+    ] {
+        let llm = FakeLlm::new(say.clone()).await;
+        let chat = Chat::new(llm.url(), |_| {}).await;
+        let served = Served::new(chat.app.clone()).await;
+        let asking = tokio::spawn({
+            let url = format!("{}/api/chat", served.url);
+            async move {
+                let request = client().post(url).json(&question(stream));
+                let mut response = request.send().await.unwrap();
+                assert_eq!(
+                    response.chunk().await.unwrap().unwrap(),
+                    "data: {\"content\":\"The port\"}\n\n"
+                );
+                // Dropping the response closes the connection.
+            }
+        });
+        llm.open(1).await;
+        if matches!(say, Say::Silence(_)) {
+            asking.await.unwrap();
+        } else {
+            assert_eq!(chat.count("chatbot_requests_in_flight"), 1);
+            asking.abort();
+        }
+        llm.open(0).await;
+
+        settled(&chat.seen, "POST /api/chat").await;
+        let server = chat.seen.span("POST /api/chat").unwrap();
+        assert_eq!(server.text("error.type"), Some("client_disconnect"));
+        assert_eq!(chat.count(&of("cancelled")), 1, "{say:?}");
+        assert_eq!(chat.count("chatbot_requests_total"), 1);
+        assert_eq!(chat.count("chatbot_requests_in_flight"), 0);
+        assert_eq!(
+            chat.count("chatbot_vllm_requests_total{status=\"cancelled\"}"),
+            1
+        );
+        assert_eq!(chat.count("chatbot_vllm_requests_total"), 1);
+        // The rest of the trace is there, whole.
+        let names = [
+            "vllm.generate",
+            "POST /v1/chat/completions",
+            "rag.build_context",
+        ];
+        until(|| names.iter().all(|name| chat.seen.span(name).is_some())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_during_the_search_cancels_it() {
+    let hanging = Router::new().route("/search", posting(std::future::pending::<()>));
+    let hanging = Served::new(hanging).await;
+    let llm = FakeLlm::new(Say::whole("never asked")).await;
+    let chat = Chat::new(llm.url(), |config| {
+        config.faiss_wrap_url.clone_from(&hanging.url);
+    })
+    .await;
+    let asking = tokio::spawn({
+        let app = chat.app.clone();
+        async move { call(&app, post("/api/chat", &question(false))).await }
+    });
+    until(|| chat.count("chatbot_requests_in_flight") == 1).await;
+    asking.abort();
+    settled(&chat.seen, "POST /api/chat").await;
+    assert_eq!(
+        chat.count("chatbot_faiss_requests_total{status=\"cancelled\"}"),
+        1
+    );
+    assert_eq!(chat.count(&of("cancelled")), 1);
+    assert_eq!(chat.count("chatbot_vllm_requests_total"), 0);
+    assert!(llm.asked().is_empty());
+}
+
+#[tokio::test]
+async fn the_health_says_which_neighbour_is_down() {
+    let llm = FakeLlm::new(Say::Nothing).await;
+    let away = nobody();
+    for (index_is_up, llm_is_up) in [(true, true), (false, true), (true, false), (false, false)] {
+        let llm_url = if llm_is_up { llm.url() } else { &away };
+        let chat = Chat::new(llm_url, |config| {
+            if !index_is_up {
+                config.faiss_wrap_url.clone_from(&away);
+            }
+        })
+        .await;
+        let answer = call(&chat.app, get("/health")).await;
+        assert_eq!(answer.status, 200);
+        let health = answer.json();
+        assert_eq!(
+            crate::support::keys(&health),
+            ["faiss_wrap", "status", "vllm"]
+        );
+        let status = if index_is_up && llm_is_up {
+            "ok"
+        } else {
+            "degraded"
+        };
+        assert_eq!(health["status"], status);
+        for (key, is_up) in [("faiss_wrap", index_is_up), ("vllm", llm_is_up)] {
+            let said = health[key].as_str().unwrap();
+            assert_eq!(said == "ok", is_up, "{key}: {said}");
+            assert!(is_up || said.contains("unreachable"), "{key}: {said}");
+        }
+        let clients: Vec<_> = chat.seen.spans().into_iter().collect();
+        let clients = clients.iter().filter(|span| span.kind == "CLIENT");
+        let mut peers: Vec<_> = clients
+            .map(|span| {
+                assert_eq!(span.name, "GET /health");
+                assert_eq!(span.text("url.template"), Some("/health"));
+                span.text("peer.service").unwrap()
+            })
+            .collect();
+        peers.sort_unstable();
+        assert_eq!(peers, ["faiss-wrap", "vllm"]);
+    }
+}
+
+#[tokio::test]
+async fn the_front_page_is_html() {
+    let chat = Chat::new(&nobody(), |_| {}).await;
+    let answer = call(&chat.app, get("/")).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("content-type").starts_with("text/html"));
+    let page = include_str!("../../src/service/chatbot_rag/page.html");
+    assert_eq!(answer.text, page);
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_with_the_field_before_anybody_is_asked() {
+    let llm = FakeLlm::new(Say::whole("never asked")).await;
+    let chat = Chat::new(llm.url(), |config| config.max_body_bytes = 1000).await;
+    let user = json!([{"role": "user", "content": "Hello?"}]);
+    for (body, status, names) in [
+        (json!({}), 422, "`messages`"),
+        (json!([]), 422, "expected an object"),
+        (
+            json!({"messages": [["user", "Hello?"]]}),
+            422,
+            "messages[0]",
+        ),
+        (json!({"messages": []}), 422, "messages"),
+        (json!({"messages": "Hello?"}), 422, "messages"),
+        (
+            json!({"messages": [{"role": "system", "content": "Be kind."}]}),
+            422,
+            "messages: there is no message with the role `user`",
+        ),
+        (
+            json!({"messages": [{"role": "user", "content": " \n"}]}),
+            422,
+            "messages: the last user message is blank",
+        ),
+        (json!({"messages": [{"role": "user"}]}), 422, "blank"),
+        (
+            json!({"messages": [{"role": "king", "content": "Hello?"}]}),
+            422,
+            "messages[0].role",
+        ),
+        (
+            json!({"messages": [{"role": "user", "content": 7}]}),
+            422,
+            "messages[0].content: expected a text",
+        ),
+        (
+            json!({"messages": user, "temperature": 2.1}),
+            422,
+            "temperature",
+        ),
+        (
+            json!({"messages": user, "temperature": -0.1}),
+            422,
+            "temperature",
+        ),
+        (
+            json!({"messages": user, "temperature": "hot"}),
+            422,
+            "temperature",
+        ),
+        (
+            json!({"messages": user, "max_tokens": 0}),
+            422,
+            "max_tokens",
+        ),
+        (
+            json!({"messages": user, "max_tokens": -1}),
+            422,
+            "max_tokens",
+        ),
+        (json!({"messages": user, "stream": "yes"}), 422, "stream"),
+        (
+            json!({"messages": user, "think_mode": 1}),
+            422,
+            "think_mode",
+        ),
+        (
+            json!({"messages": [{"role": "user", "content": "a".repeat(1000)}]}),
+            413,
+            "--max-body-bytes",
+        ),
+    ] {
+        let answer = call(&chat.app, post("/api/chat", &body)).await;
+        assert_eq!(answer.status, status, "{body}: {answer:?}");
+        let refusal = answer.refusal();
+        assert!(refusal.contains(names), "{body}: {refusal}");
+    }
+    for (content_type, body, status) in [
+        (Some("application/json"), "{", 400),
+        (None, "{}", 415),
+        (Some("text/plain"), "{}", 415),
+    ] {
+        let request = raw("POST", "/api/chat", content_type, Body::from(body));
+        let answer = call(&chat.app, request).await;
+        assert_eq!(answer.status, status);
+        answer.refusal();
+    }
+    assert!(llm.asked().is_empty());
+    assert_eq!(chat.index.seen.counter("faiss_wrap_search_total"), Some(0));
+    assert_eq!(chat.count(&of("error")), 0);
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_are_not_there_are_refused_like_anything_else() {
+    let chat = Chat::new(&nobody(), |_| {}).await;
+    for path in ["/api", "/api/chat/", "/favicon.ico"] {
+        let answer = call(&chat.app, get(path)).await;
+        assert_eq!(answer.status, 404);
+        assert!(answer.refusal().contains("/api/chat"));
+    }
+    for (method, path, allowed) in [
+        ("GET", "/api/chat", "POST"),
+        ("POST", "/", "GET,HEAD"),
+        ("POST", "/metrics", "GET,HEAD"),
+    ] {
+        let answer = call(&chat.app, raw(method, path, None, Body::empty())).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("allow")),
+            (405, allowed)
+        );
+        answer.refusal();
+    }
+}
