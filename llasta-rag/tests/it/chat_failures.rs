@@ -336,17 +336,8 @@ async fn the_health_says_which_neighbour_is_down() {
             assert_eq!(said == "ok", is_up, "{key}: {said}");
             assert!(is_up || said.contains("unreachable"), "{key}: {said}");
         }
-        let clients: Vec<_> = chat.seen.spans().into_iter().collect();
-        let clients = clients.iter().filter(|span| span.kind == "CLIENT");
-        let mut peers: Vec<_> = clients
-            .map(|span| {
-                assert_eq!(span.name, "GET /health");
-                assert_eq!(span.text("url.template"), Some("/health"));
-                span.text("peer.service").unwrap()
-            })
-            .collect();
-        peers.sort_unstable();
-        assert_eq!(peers, ["faiss-wrap", "vllm"]);
+        // A probe every few seconds makes no trace, nor do the requests it leads to.
+        assert!(chat.seen.spans().is_empty());
     }
 }
 
