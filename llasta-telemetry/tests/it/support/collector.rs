@@ -134,14 +134,9 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// The same without `http://`.
-    pub(crate) fn bare_endpoint(&self) -> String {
-        self.address.to_string()
-    }
-
-    /// From now on nothing is taken.
-    pub(crate) fn refuse(&self) {
-        self.refuses.store(true, SeqCst);
+    /// From now on nothing is taken, or everything again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, SeqCst);
     }
 
     /// The next span, waited for.

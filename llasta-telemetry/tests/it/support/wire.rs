@@ -28,7 +28,6 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     pub(crate) const ALL: [Self; 3] = [Self::InProcess, Self::Http1, Self::Http2];
-    pub(crate) const SOCKETS: [Self; 2] = [Self::Http1, Self::Http2];
 }
 
 /// One client with one connection, which is gone when this is dropped.
