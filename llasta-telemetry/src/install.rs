@@ -1,5 +1,7 @@
 //! The roof: puts the floors together.
 
+mod environment;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -14,6 +16,7 @@ use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider, SpanExporter,
 };
 
+use self::environment::Environment;
 use crate::content::ContentPolicy;
 use crate::error::{Error, ErrorKind};
 use crate::line::{LineSink, Style};
@@ -173,13 +176,19 @@ impl Builder {
     #[cfg(feature = "log")]
     pub fn install(self) -> Result<Guard, Error> {
         let environment = Environment::read()?;
-        let filter = self
-            .filter
-            .clone()
-            .or_else(|| environment.filter.clone())
-            .unwrap_or_else(|| "info".to_owned());
+        let (variable, filter) = match (self.filter.clone(), environment.filter.clone()) {
+            (Some(filter), _) => (None, filter),
+            (None, Some((variable, filter))) => (Some(variable), filter),
+            (None, None) => (None, "info".to_owned()),
+        };
         let (guard, tracer) = self.assemble(&environment)?;
-        let subscriber = crate::log::subscriber(&guard.telemetry, tracer, &filter)?;
+        let subscriber =
+            crate::log::subscriber(&guard.telemetry, tracer, &filter).map_err(|error| {
+                match variable {
+                    Some(variable) => error.about(variable),
+                    None => error,
+                }
+            })?;
         tracing::subscriber::set_global_default(subscriber).map_err(|source| {
             Error::new(
                 ErrorKind::Subscriber,
@@ -213,10 +222,13 @@ impl Builder {
             .map_or_else(|| self.service.clone(), |name| name.to_string());
         let sampler = self.sampler.or(environment.sampler).unwrap_or_default();
         let exports = enabled && (environment.exports || self.endpoint.is_some());
-        let endpoint = match self.endpoint.as_deref().or(environment.endpoint.as_deref()) {
+        let endpoint = match (&self.endpoint, &environment.endpoint) {
             _ if !exports || self.start.is_some() => None,
-            Some(text) => Some(Endpoint::parse(text)?),
-            None => Some(Endpoint::default_local()),
+            (Some(text), _) => Some(Endpoint::parse(text)?),
+            (None, Some((variable, text))) => {
+                Some(Endpoint::parse(text).map_err(|error| error.about(variable))?)
+            }
+            (None, None) => Some(Endpoint::default_local()),
         };
         let limits = self.limits.unwrap_or(environment.limits);
         let queue = match (self.start.take(), &endpoint) {
@@ -364,111 +376,6 @@ fn instance_id() -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-/// The settings that come from the environment.
-#[derive(Debug, Clone)]
-struct Environment {
-    disabled: bool,
-    exports: bool,
-    propagate: bool,
-    endpoint: Option<String>,
-    sampler: Option<Sampler>,
-    names: Option<Names>,
-    content: ContentPolicy,
-    limits: QueueLimits,
-    style: Option<Style>,
-    filter: Option<String>,
-}
-
-impl Environment {
-    fn read() -> Result<Self, Error> {
-        let get = |name: &str| {
-            std::env::var(name)
-                .ok()
-                .filter(|value| !value.trim().is_empty())
-        };
-        let sampler = match get("OTEL_TRACES_SAMPLER") {
-            Some(name) => Some(Sampler::parse(
-                &name,
-                get("OTEL_TRACES_SAMPLER_ARG").as_deref(),
-            )?),
-            None => None,
-        };
-        let exports = match get("OTEL_TRACES_EXPORTER").as_deref().map(str::trim) {
-            None | Some("otlp") => true,
-            Some("none") => false,
-            Some(other) => {
-                return Err(Error::config(format!(
-                    "OTEL_TRACES_EXPORTER is `{other}`: use otlp or none"
-                )));
-            }
-        };
-        let propagate = match get("OTEL_PROPAGATORS") {
-            None => true,
-            Some(list) => {
-                let known = ["tracecontext", "baggage", "none"];
-                if let Some(other) = list
-                    .split(',')
-                    .map(str::trim)
-                    .find(|name| !known.contains(name))
-                {
-                    return Err(Error::config(format!(
-                        "OTEL_PROPAGATORS names `{other}`: use tracecontext, baggage or none"
-                    )));
-                }
-                list.split(',').any(|name| name.trim() == "tracecontext")
-            }
-        };
-        let messages =
-            get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT").map(|text| text.parse());
-        let content = ContentPolicy::new(
-            get("LLASTA_CONTENT").map(|text| text.parse()).transpose()?,
-            messages.transpose()?.unwrap_or_default(),
-        );
-        Ok(Self {
-            disabled: get("OTEL_SDK_DISABLED")
-                .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
-            exports,
-            propagate,
-            endpoint: get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-                .or_else(|| get("OTEL_EXPORTER_OTLP_ENDPOINT")),
-            sampler,
-            names: get("LLASTA_ATTRIBUTE_NAMES")
-                .map(|text| text.parse())
-                .transpose()?,
-            content,
-            limits: limits(get)?,
-            style: get("LLASTA_LOG_FORMAT")
-                .map(|text| text.parse())
-                .transpose()?,
-            filter: get("LLASTA_LOG").or_else(|| get("RUST_LOG")),
-        })
-    }
-}
-
-fn limits(get: impl Fn(&str) -> Option<String>) -> Result<QueueLimits, Error> {
-    let number = |name: &str| match get(name) {
-        None => Ok(None),
-        Some(text) => text
-            .trim()
-            .parse::<u64>()
-            .map(Some)
-            .map_err(|_| Error::config(format!("{name} is `{text}`: give a whole number"))),
-    };
-    let size = |name: &str, default: usize| -> Result<usize, Error> {
-        Ok(number(name)?
-            .map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX))
-            .clamp(1, 1 << 20))
-    };
-    let default = QueueLimits::default();
-    let capacity = size("OTEL_BSP_MAX_QUEUE_SIZE", default.capacity)?;
-    Ok(QueueLimits {
-        capacity,
-        batch: size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default.batch)?.min(capacity),
-        delay: number("OTEL_BSP_SCHEDULE_DELAY")?.map_or(default.delay, Duration::from_millis),
-        timeout: number("OTEL_BSP_EXPORT_TIMEOUT")?.map_or(default.timeout, Duration::from_millis),
-    })
 }
 
 /// A [`Telemetry`] that is shut down when this is dropped.

@@ -34,7 +34,7 @@ impl FromStr for Style {
             "json" => Ok(Self::Json),
             "pretty" => Ok(Self::Pretty),
             other => Err(Error::config(format!(
-                "LLASTA_LOG_FORMAT is `{other}`: use json or pretty"
+                "`{other}` is no log format: use json or pretty"
             ))),
         }
     }

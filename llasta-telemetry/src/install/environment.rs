@@ -1,0 +1,139 @@
+//! The variables of the environment: what they say, and what is wrong with it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::content::ContentPolicy;
+use crate::error::Error;
+use crate::line::Style;
+use crate::pipeline::QueueLimits;
+use crate::span::{Names, Sampler};
+
+/// The settings that come from the environment.
+#[derive(Debug, Clone)]
+pub(super) struct Environment {
+    pub(super) disabled: bool,
+    pub(super) exports: bool,
+    pub(super) propagate: bool,
+    /// With the variable it comes from.
+    pub(super) endpoint: Option<(&'static str, String)>,
+    pub(super) sampler: Option<Sampler>,
+    pub(super) names: Option<Names>,
+    pub(super) content: ContentPolicy,
+    pub(super) limits: QueueLimits,
+    pub(super) style: Option<Style>,
+    /// With the variable it comes from.
+    pub(super) filter: Option<(&'static str, String)>,
+}
+
+impl Environment {
+    pub(super) fn read() -> Result<Self, Error> {
+        let get = |name: &str| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        };
+        let sampler = match get("OTEL_TRACES_SAMPLER") {
+            Some(name) => Some(Sampler::parse(
+                &name,
+                get("OTEL_TRACES_SAMPLER_ARG").as_deref(),
+            )?),
+            None => None,
+        };
+        let exports = match get("OTEL_TRACES_EXPORTER").as_deref().map(str::trim) {
+            None | Some("otlp") => true,
+            Some("none") => false,
+            Some(other) => {
+                return Err(Error::config(format!(
+                    "OTEL_TRACES_EXPORTER is `{other}`: use otlp or none"
+                )));
+            }
+        };
+        let propagate = match get("OTEL_PROPAGATORS") {
+            None => true,
+            Some(list) => {
+                let known = ["tracecontext", "baggage", "none"];
+                if let Some(other) = list
+                    .split(',')
+                    .map(str::trim)
+                    .find(|name| !known.contains(name))
+                {
+                    return Err(Error::config(format!(
+                        "OTEL_PROPAGATORS names `{other}`: use tracecontext, baggage or none"
+                    )));
+                }
+                list.split(',').any(|name| name.trim() == "tracecontext")
+            }
+        };
+        for variable in [
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ] {
+            if let Some(other) = get(variable).filter(|protocol| protocol.trim() != "grpc") {
+                return Err(Error::config(format!(
+                    "{variable} is `{other}`: use grpc, and the collector's port for it, usually 4317"
+                )));
+            }
+        }
+        let content = ContentPolicy::new(
+            parse(get, "LLASTA_CONTENT")?,
+            parse(get, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT")?.unwrap_or_default(),
+        );
+        let first = |variables: [&'static str; 2]| {
+            variables
+                .into_iter()
+                .find_map(|variable| Some((variable, get(variable)?)))
+        };
+        Ok(Self {
+            disabled: get("OTEL_SDK_DISABLED")
+                .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
+            exports,
+            propagate,
+            endpoint: first([
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ]),
+            sampler,
+            names: parse(get, "LLASTA_ATTRIBUTE_NAMES")?,
+            content,
+            limits: limits(get)?,
+            style: parse(get, "LLASTA_LOG_FORMAT")?,
+            filter: first(["LLASTA_LOG", "RUST_LOG"]),
+        })
+    }
+}
+
+/// The value of a variable that is set.
+fn parse<T: FromStr<Err = Error>>(
+    get: impl Fn(&str) -> Option<String>,
+    variable: &str,
+) -> Result<Option<T>, Error> {
+    let value = get(variable).map(|text| text.parse());
+    value
+        .transpose()
+        .map_err(|error: Error| error.about(variable))
+}
+
+fn limits(get: impl Fn(&str) -> Option<String>) -> Result<QueueLimits, Error> {
+    let number = |name: &str| match get(name) {
+        None => Ok(None),
+        Some(text) => text
+            .trim()
+            .parse::<u64>()
+            .map(Some)
+            .map_err(|_| Error::config(format!("{name} is `{text}`: give a whole number"))),
+    };
+    let size = |name: &str, default: usize| -> Result<usize, Error> {
+        Ok(number(name)?
+            .map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX))
+            .clamp(1, 1 << 20))
+    };
+    let default = QueueLimits::default();
+    let capacity = size("OTEL_BSP_MAX_QUEUE_SIZE", default.capacity)?;
+    Ok(QueueLimits {
+        capacity,
+        batch: size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default.batch)?.min(capacity),
+        delay: number("OTEL_BSP_SCHEDULE_DELAY")?.map_or(default.delay, Duration::from_millis),
+        timeout: number("OTEL_BSP_EXPORT_TIMEOUT")?.map_or(default.timeout, Duration::from_millis),
+    })
+}
