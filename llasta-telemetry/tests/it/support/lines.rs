@@ -27,6 +27,11 @@ impl Lines {
         )
     }
 
+    /// All lines that were written since somebody asked.
+    pub(crate) fn all(&mut self) -> Vec<Value> {
+        std::iter::from_fn(|| self.written()).collect()
+    }
+
     /// The next line that was written already.
     pub(crate) fn written(&mut self) -> Option<Value> {
         self.0.try_recv().ok().map(|line| parse(&line))
