@@ -1,13 +1,12 @@
-//! What chatbot-rag does when a neighbour fails, when the client leaves, and with bad input.
+//! What chatbot-rag does when a neighbour fails and when the client leaves.
 
 use axum::Router;
-use axum::body::Body;
 use axum::http::StatusCode;
 use axum::routing::post as posting;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Chat, FakeLlm, QUESTION, Say, Served, call, client, get, nobody, post, question, raw, settled,
+    Answer, Chat, FakeLlm, QUESTION, Say, Served, call, client, nobody, post, question, settled,
     streamed, until,
 };
 
@@ -70,7 +69,7 @@ async fn without_faiss_wrap_the_chat_goes_on_without_context_and_says_so() {
 }
 
 /// Asks of a failing LLM and waits until the request is settled.
-async fn failing(url: &str, stream: bool) -> (Chat, crate::support::Answer) {
+async fn failing(url: &str, stream: bool) -> (Chat, Answer) {
     let chat = Chat::new(url, |_| {}).await;
     let answer = call(&chat.app, post("/api/chat", &question(stream))).await;
     settled(&chat.seen, "POST /api/chat").await;
@@ -86,11 +85,23 @@ async fn failing(url: &str, stream: bool) -> (Chat, crate::support::Answer) {
         chat.count("chatbot_faiss_requests_total{status=\"success\"}"),
         1
     );
+    assert_eq!(access(&chat), [("ERROR".to_owned(), "error".to_owned())]);
     (chat, answer)
 }
 
+/// Level and outcome of each access line.
+fn access(chat: &Chat) -> Vec<(String, String)> {
+    let lines = chat.seen.log_lines().into_iter();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    lines
+        .filter(|line| line["message"] == "request")
+        .map(|line| (text(&line["level"]), text(&line["outcome"])))
+        .collect()
+}
+
 /// What is said when nothing but an error comes of a stream, after these pieces.
-fn error_after(answer: &crate::support::Answer, pieces: &[&str]) -> String {
+fn error_after(answer: &Answer, pieces: &[&str]) -> String {
     assert_eq!(answer.status, 200);
     let events = answer.events();
     let events: Vec<Value> = events
@@ -271,6 +282,7 @@ async fn a_client_that_leaves_takes_the_request_to_the_llm_along() {
             1
         );
         assert_eq!(chat.count("chatbot_vllm_requests_total"), 1);
+        assert_eq!(access(&chat), [("INFO".to_owned(), "cancelled".to_owned())]);
         // The rest of the trace is there, whole.
         let names = [
             "vllm.generate",
@@ -304,164 +316,4 @@ async fn a_client_that_leaves_during_the_search_cancels_it() {
     assert_eq!(chat.count(&of("cancelled")), 1);
     assert_eq!(chat.count("chatbot_vllm_requests_total"), 0);
     assert!(llm.asked().is_empty());
-}
-
-#[tokio::test]
-async fn the_health_says_which_neighbour_is_down() {
-    let llm = FakeLlm::new(Say::Nothing).await;
-    let away = nobody();
-    for (index_is_up, llm_is_up) in [(true, true), (false, true), (true, false), (false, false)] {
-        let llm_url = if llm_is_up { llm.url() } else { &away };
-        let chat = Chat::new(llm_url, |config| {
-            if !index_is_up {
-                config.faiss_wrap_url.clone_from(&away);
-            }
-        })
-        .await;
-        let answer = call(&chat.app, get("/health")).await;
-        assert_eq!(answer.status, 200);
-        let health = answer.json();
-        assert_eq!(
-            crate::support::keys(&health),
-            ["faiss_wrap", "status", "vllm"]
-        );
-        let status = if index_is_up && llm_is_up {
-            "ok"
-        } else {
-            "degraded"
-        };
-        assert_eq!(health["status"], status);
-        for (key, is_up) in [("faiss_wrap", index_is_up), ("vllm", llm_is_up)] {
-            let said = health[key].as_str().unwrap();
-            assert_eq!(said == "ok", is_up, "{key}: {said}");
-            assert!(is_up || said.contains("unreachable"), "{key}: {said}");
-        }
-        // A probe every few seconds makes no trace, nor do the requests it leads to.
-        assert!(chat.seen.spans().is_empty());
-    }
-}
-
-#[tokio::test]
-async fn the_front_page_is_html() {
-    let chat = Chat::new(&nobody(), |_| {}).await;
-    let answer = call(&chat.app, get("/")).await;
-    assert_eq!(answer.status, 200);
-    assert!(answer.header("content-type").starts_with("text/html"));
-    let page = include_str!("../../src/service/chatbot_rag/page.html");
-    assert_eq!(answer.text, page);
-}
-
-#[tokio::test]
-async fn bad_input_is_refused_with_the_field_before_anybody_is_asked() {
-    let llm = FakeLlm::new(Say::whole("never asked")).await;
-    let chat = Chat::new(llm.url(), |config| config.max_body_bytes = 1000).await;
-    let user = json!([{"role": "user", "content": "Hello?"}]);
-    for (body, status, names) in [
-        (json!({}), 422, "`messages`"),
-        (json!([]), 422, "expected an object"),
-        (
-            json!({"messages": [["user", "Hello?"]]}),
-            422,
-            "messages[0]",
-        ),
-        (json!({"messages": []}), 422, "messages"),
-        (json!({"messages": "Hello?"}), 422, "messages"),
-        (
-            json!({"messages": [{"role": "system", "content": "Be kind."}]}),
-            422,
-            "messages: there is no message with the role `user`",
-        ),
-        (
-            json!({"messages": [{"role": "user", "content": " \n"}]}),
-            422,
-            "messages: the last user message is blank",
-        ),
-        (json!({"messages": [{"role": "user"}]}), 422, "blank"),
-        (
-            json!({"messages": [{"role": "king", "content": "Hello?"}]}),
-            422,
-            "messages[0].role",
-        ),
-        (
-            json!({"messages": [{"role": "user", "content": 7}]}),
-            422,
-            "messages[0].content: expected a text",
-        ),
-        (
-            json!({"messages": user, "temperature": 2.1}),
-            422,
-            "temperature",
-        ),
-        (
-            json!({"messages": user, "temperature": -0.1}),
-            422,
-            "temperature",
-        ),
-        (
-            json!({"messages": user, "temperature": "hot"}),
-            422,
-            "temperature",
-        ),
-        (
-            json!({"messages": user, "max_tokens": 0}),
-            422,
-            "max_tokens",
-        ),
-        (
-            json!({"messages": user, "max_tokens": -1}),
-            422,
-            "max_tokens",
-        ),
-        (json!({"messages": user, "stream": "yes"}), 422, "stream"),
-        (
-            json!({"messages": user, "think_mode": 1}),
-            422,
-            "think_mode",
-        ),
-        (
-            json!({"messages": [{"role": "user", "content": "a".repeat(1000)}]}),
-            413,
-            "--max-body-bytes",
-        ),
-    ] {
-        let answer = call(&chat.app, post("/api/chat", &body)).await;
-        assert_eq!(answer.status, status, "{body}: {answer:?}");
-        let refusal = answer.refusal();
-        assert!(refusal.contains(names), "{body}: {refusal}");
-    }
-    for (content_type, body, status) in [
-        (Some("application/json"), "{", 400),
-        (None, "{}", 415),
-        (Some("text/plain"), "{}", 415),
-    ] {
-        let request = raw("POST", "/api/chat", content_type, Body::from(body));
-        let answer = call(&chat.app, request).await;
-        assert_eq!(answer.status, status);
-        answer.refusal();
-    }
-    assert!(llm.asked().is_empty());
-    assert_eq!(chat.index.seen.counter("faiss_wrap_search_total"), Some(0));
-    assert_eq!(chat.count(&of("error")), 0);
-}
-
-#[tokio::test]
-async fn paths_and_methods_that_are_not_there_are_refused_like_anything_else() {
-    let chat = Chat::new(&nobody(), |_| {}).await;
-    for path in ["/api", "/api/chat/", "/favicon.ico"] {
-        let answer = call(&chat.app, get(path)).await;
-        assert_eq!(answer.status, 404);
-        assert!(answer.refusal().contains("/api/chat"));
-    }
-    for (method, path, allowed) in [
-        ("GET", "/api/chat", "POST"),
-        ("POST", "/", "GET,HEAD"),
-        ("POST", "/metrics", "GET,HEAD"),
-    ] {
-        let answer = call(&chat.app, raw(method, path, None, Body::empty())).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.header("allow")),
-            (405, allowed)
-        );
-        answer.refusal();
-    }
 }

@@ -203,3 +203,31 @@ async fn each_request_is_one_access_line_of_its_trace() {
     }
     assert_ne!(upsert["trace_id"], refused["trace_id"]);
 }
+
+#[tokio::test]
+async fn metrics_do_not_depend_on_traces() {
+    for (variable, value) in [
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("OTEL_SDK_DISABLED", "true"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_str().unwrap();
+        let environment = [("DATA_DIR", path), (variable, value)];
+        let service = Llasta::serve(&["faiss-wrap"], &environment).await;
+        service.post("/upsert", &json!({ "items": items() })).await;
+        let found = service
+            .post("/search", &json!({"query": "port 4317"}))
+            .await;
+        assert_eq!(found["results"][0]["id"], "ports");
+        let page = Page::parse(&service.text("/metrics").await).unwrap();
+        for endpoint in ["upsert", "search"] {
+            let series =
+                format!("faiss_wrap_requests_total{{endpoint=\"{endpoint}\",status=\"success\"}}");
+            assert_eq!(page.value(&series), Some(1.0), "{variable}: {series}");
+        }
+        assert_eq!(page.value("faiss_wrap_upserts_total"), Some(3.0));
+        let lines = service.stop().await;
+        let access = lines.iter().filter(|line| line["message"] == "request");
+        assert_eq!(access.count(), 2, "{variable}");
+    }
+}

@@ -6,12 +6,14 @@
 mod support;
 
 mod chat;
+mod chat_face;
 mod chat_failures;
 mod chunks;
 mod collection;
 mod commands;
 mod demo;
 mod faiss_wrap;
+mod faiss_wrap_refusals;
 mod indexes;
 mod kept;
 mod life;
