@@ -35,7 +35,7 @@ where
     F: Fn() -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response> + Send + 'static,
 {
-    Router::new().route("/it", any(move || answer()))
+    Router::new().route("/it", any(answer))
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ where
     F: Fn() -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response> + Send + 'static,
 {
-    Router::new().route("/it", any(move || answer()))
+    Router::new().route("/it", any(answer))
 }
 
 /// A router whose only answer has this body.

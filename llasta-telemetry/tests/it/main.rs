@@ -1,6 +1,7 @@
 //! What this crate promises, proved from outside. One binary, one file a subject.
 
 #![allow(
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "the helpers of tests may panic as tests may"
 )]
