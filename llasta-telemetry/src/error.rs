@@ -40,19 +40,11 @@ impl Error {
     }
 
     /// The same, and which variable of the environment it is about.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "only the builder reads the environment")
-    )]
     pub(crate) fn about(mut self, variable: &str) -> Self {
         self.message = format!("{variable}: {}", self.message);
         self
     }
 
-    #[cfg_attr(
-        not(any(feature = "otlp", feature = "log", feature = "testing")),
-        expect(dead_code, reason = "floor 3 only")
-    )]
     pub(crate) fn new(
         kind: ErrorKind,
         message: impl Into<String>,

@@ -9,6 +9,18 @@
     )),
     doc = "Telemetry for LLM and RAG services. Build the documentation with the feature `full`."
 )]
+// The lower floors are there for features that may all be off.
+#![cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "client",
+        feature = "llm",
+        feature = "log",
+        feature = "otlp",
+        feature = "testing"
+    )),
+    allow(dead_code, unused_imports)
+)]
 
 extern crate self as llasta_telemetry;
 

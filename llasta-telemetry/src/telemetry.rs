@@ -127,10 +127,6 @@ impl Telemetry {
     }
 
     /// Makes this the one that records where none is current. The first one stays.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "called when installing")
-    )]
     pub(crate) fn make_default(&self) {
         let mut default = DEFAULT.write().unwrap_or_else(PoisonError::into_inner);
         if default.is_none() {

@@ -66,7 +66,6 @@ pub struct Tracer {
 #[derive(Debug)]
 pub(crate) enum Ids {
     Random(RandomIdGenerator),
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held by tests"))]
     Custom(Arc<dyn IdGenerator>),
 }
 
@@ -90,7 +89,6 @@ impl Ids {
 #[derive(Debug, Clone)]
 pub(crate) enum SystemClock {
     System,
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "held by tests"))]
     Custom(Arc<dyn Clock>),
 }
 
