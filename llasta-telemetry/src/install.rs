@@ -214,7 +214,7 @@ impl Builder {
 
     fn assemble(mut self, environment: &Environment) -> Result<(Guard, Option<SdkTracer>), Error> {
         let enabled = !environment.disabled;
-        let resource = self.resource();
+        let resource = self.resource(environment);
         let service = resource
             .get(&opentelemetry::Key::from_static_str(
                 resource::SERVICE_NAME.name(),
@@ -295,7 +295,7 @@ impl Builder {
     }
 
     /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` go before what the code says.
-    fn resource(&self) -> Resource {
+    fn resource(&self, environment: &Environment) -> Resource {
         let mut own = vec![
             KeyValue::new(resource::SERVICE_NAME.name(), self.service.clone()),
             KeyValue::new(resource::SERVICE_INSTANCE_ID.name(), instance_id()),
@@ -307,19 +307,16 @@ impl Builder {
             ));
         }
         own.extend(self.attributes.iter().cloned());
-        let from_environment = opentelemetry_sdk::resource::EnvResourceDetector::new();
+        let from_environment = environment.attributes.iter();
+        own.extend(from_environment.map(|(key, value)| KeyValue::new(key.clone(), value.clone())));
+        if let Some(name) = &environment.service {
+            own.push(KeyValue::new(resource::SERVICE_NAME.name(), name.clone()));
+        }
         let from_sdk = opentelemetry_sdk::resource::TelemetryResourceDetector;
-        let named = std::env::var("OTEL_SERVICE_NAME")
-            .ok()
-            .filter(|name| !name.trim().is_empty());
-        let mut builder = Resource::builder_empty()
+        Resource::builder_empty()
             .with_detector(Box::new(from_sdk))
             .with_attributes(own)
-            .with_detector(Box::new(from_environment));
-        if let Some(name) = named {
-            builder = builder.with_attribute(KeyValue::new(resource::SERVICE_NAME.name(), name));
-        }
-        builder.build()
+            .build()
     }
 }
 

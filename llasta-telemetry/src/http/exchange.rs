@@ -239,7 +239,12 @@ impl Exchange {
             _ => tracing::enabled!(target: "llasta_telemetry::access", tracing::Level::INFO),
         };
         // Without a subscriber there is nobody who could have switched it off.
-        if !wanted && tracing::dispatcher::has_been_set() {
+        let nobody = || {
+            tracing::dispatcher::get_default(|current| {
+                current.is::<tracing::subscriber::NoSubscriber>()
+            })
+        };
+        if !wanted && !nobody() {
             return;
         }
         let ids = self.ids().unwrap_or_else(|| {

@@ -12,6 +12,8 @@ use crate::span::{Names, Sampler};
 /// The settings that come from the environment.
 #[derive(Debug, Clone)]
 pub(super) struct Environment {
+    pub(super) service: Option<String>,
+    pub(super) attributes: Vec<(String, String)>,
     pub(super) disabled: bool,
     pub(super) exports: bool,
     pub(super) propagate: bool,
@@ -85,6 +87,8 @@ impl Environment {
                 .find_map(|variable| Some((variable, get(variable)?)))
         };
         Ok(Self {
+            service: get("OTEL_SERVICE_NAME"),
+            attributes: attributes(&get("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default())?,
             disabled: get("OTEL_SDK_DISABLED")
                 .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
             exports,
@@ -136,4 +140,39 @@ fn limits(get: impl Fn(&str) -> Option<String>) -> Result<QueueLimits, Error> {
         delay: number("OTEL_BSP_SCHEDULE_DELAY")?.map_or(default.delay, Duration::from_millis),
         timeout: number("OTEL_BSP_EXPORT_TIMEOUT")?.map_or(default.timeout, Duration::from_millis),
     })
+}
+
+/// `key=value,key=value`, in which a percent sign and two hex digits stand for a byte.
+fn attributes(text: &str) -> Result<Vec<(String, String)>, Error> {
+    let wrong = |pair: &str| {
+        Error::config(format!(
+            "OTEL_RESOURCE_ATTRIBUTES holds `{pair}`: write key=value,key=value, with %2C for a comma and %25 for a percent sign"
+        ))
+    };
+    text.split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').ok_or_else(|| wrong(pair))?;
+            match (decoded(key.trim()), decoded(value.trim())) {
+                (Some(key), Some(value)) if !key.is_empty() => Ok((key, value)),
+                _ => Err(wrong(pair)),
+            }
+        })
+        .collect()
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                u8::try_from(digit()? << 4 | digit()?).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }

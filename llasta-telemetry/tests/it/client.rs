@@ -439,3 +439,23 @@ async fn an_excluded_route_passes_the_caller_s_trace_on_and_adds_nothing() {
     assert_eq!(sent, format!("{INCOMING} none"));
     assert_eq!(shop.telemetry.shutdown().await.exported, 0);
 }
+
+/// Sends a request with a trace context through a service of this telemetry: what the neighbour
+/// behind it is told, and what was sent.
+pub(crate) async fn through_and_back(telemetry: &Telemetry) -> (String, &'static str) {
+    let address = serve(Router::new().fallback(echo)).await;
+    let client = client(telemetry);
+    let app = any(move || async move {
+        let response = client
+            .get(format!("http://{address}/"))
+            .send()
+            .await
+            .unwrap();
+        response.text().await.unwrap()
+    });
+    let app = Router::new().route("/it", app).layer(telemetry.layer());
+    let mut front = Client::connect(Protocol::InProcess, app).await;
+    let request = http::Request::get("/it").header("traceparent", INCOMING);
+    let body = front.send(request).await.unwrap().into_body();
+    (super::support::body_text(body).await.unwrap(), INCOMING)
+}

@@ -471,3 +471,18 @@ async fn what_counts_as_a_failure_can_be_chosen() {
     assert_eq!(span.status, "error");
     assert_eq!(span.text("error.type"), Some("404"));
 }
+
+#[tokio::test]
+async fn a_subscriber_of_another_thread_does_not_switch_access_lines_off() {
+    let elsewhere = std::thread::spawn(|| {
+        tracing::subscriber::with_default(tracing_subscriber::registry(), || {});
+    });
+    elsewhere.join().unwrap();
+    let mut shop = Shop::open();
+    let mut client = shop
+        .client(Protocol::InProcess, goods(|| async { "".into_response() }))
+        .await;
+    client.get("/it").await.unwrap();
+    shop.settled(Some("/it"), Outcome::Success).await;
+    shop.close().await;
+}

@@ -7,13 +7,16 @@
 )]
 
 mod client;
+mod environment;
 mod floors;
 mod house;
 mod http_answers;
 mod http_endings;
 mod install;
+mod lines;
 mod llm;
 mod log;
 mod pipeline;
 mod support;
 mod testing_kit;
+mod tracing_spans;
