@@ -85,7 +85,7 @@ fn a_value_that_logs_while_it_is_logged_makes_two_whole_lines() {
 fn pretty_lines_are_for_people() {
     let (send, lines) = std::sync::mpsc::channel();
     let sink = LineSink::new(Style::Pretty, move |line| {
-        send.send(line.to_owned()).unwrap()
+        send.send(line.to_owned()).unwrap();
     });
     let ids = llasta_telemetry::context::ids();
     sink.write(Level::Warn, "shop", "svc", ids, |line| {
