@@ -51,6 +51,18 @@ fn an_upper_floor_imports_only_lower_ones() {
         "llasta-telemetry/src/metrics/mod.rs",
         "use crate::install::Builder;"
     ));
+    assert!(breaks(
+        "llasta-telemetry/src/http/body.rs",
+        "use super::super::client::UrlTemplate;"
+    ));
+    assert!(breaks(
+        "llasta-telemetry/src/span/mod.rs",
+        "use super::http::Failure;"
+    ));
+    assert!(!breaks(
+        "llasta-telemetry/src/http/body.rs",
+        "use super::client::Client;"
+    ));
     assert!(!breaks(
         "llasta-telemetry/src/http/mod.rs",
         "use crate::span::Span; // crate::client"
@@ -74,6 +86,11 @@ fn no_telemetry_name_is_a_string_literal_outside_the_schema() {
         r#"counter("chatbot_requests_total")"#
     ));
     assert!(breaks("llasta-rag/src/a.rs", r#"let name = "http.route";"#));
+    // One quotation mark more or less in a literal does not hide what comes after it.
+    assert!(breaks(
+        "llasta-rag/src/a.rs",
+        "let quote = \"a \\\" b\"; let c = '\"'; let name = \"llm.model\";"
+    ));
     assert!(!breaks(
         "llasta-telemetry/src/schema/llm.rs",
         r#"MODEL: "llm.model" => str"#
@@ -122,6 +139,8 @@ fn there_is_no_unsafe_code() {
     let breaks = |text: &str| !rules::no_unsafe(&source("llasta-rag/src/a.rs", text)).is_empty();
     assert!(breaks("unsafe { f() }"));
     assert!(breaks("#![allow(unsafe_code)]"));
+    assert!(breaks("let a = '\"'; unsafe { f() }"));
+    assert!(breaks("let a = \"\\\"\"; unsafe { f() }"));
     assert!(!breaks("// unsafe is a word here\nlet text = \"unsafe\";"));
 }
 

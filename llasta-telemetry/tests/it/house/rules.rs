@@ -4,7 +4,7 @@ use std::fmt;
 
 use llasta_telemetry::schema::Schema;
 
-use super::source::{Source, code, shipped};
+use super::source::{Source, code, parted, shipped};
 
 /// What breaks a rule, and where.
 pub(super) struct Breach {
@@ -58,7 +58,10 @@ pub(super) fn floors(source: &Source) -> Vec<Breach> {
         )];
     };
     let mut breaches = Vec::new();
-    for other in imported(&shipped(&source.text)) {
+    // As many `super::` as lead to the crate's root are another way to write `crate::`.
+    let depth = path.trim_end_matches("/mod.rs").matches('/').count() + 1;
+    let code = shipped(&source.text).replace(&"super::".repeat(depth), "crate::");
+    for other in imported(&code) {
         let Some(theirs) = floor(&other) else {
             continue;
         };
@@ -117,14 +120,15 @@ pub(super) fn names(source: &Source) -> Vec<Breach> {
     }
     let schema = Schema::contract();
     let code = shipped(&source.text);
-    let literals = code.split('"').skip(1).step_by(2);
     let is_a_name = |text: &&str| {
         schema.owns(text) && !text.contains(' ')
             || schema.key(text).is_some()
             || schema.metric(text).is_some()
             || schema.span(text).is_some()
     };
-    literals
+    parted(&code)
+        .1
+        .into_iter()
         .filter(is_a_name)
         .map(|name| {
             breach(
@@ -180,9 +184,8 @@ pub(super) fn no_unsafe(source: &Source) -> Vec<Breach> {
         return Vec::new();
     }
     let code = code(&source.text);
-    let outside_of_literals: String = code.split('"').step_by(2).collect();
-    let words =
-        outside_of_literals.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let (outside, _) = parted(&code);
+    let words = outside.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
     words
         .filter(|word| ["unsafe", "unsafe_code"].contains(word))
         .map(|word| breach(source, format!("`{word}`")))

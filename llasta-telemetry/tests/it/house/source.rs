@@ -63,6 +63,26 @@ pub(super) fn code(text: &str) -> String {
     code
 }
 
+/// The code without its literals, and the texts that stand in the strings among them.
+pub(super) fn parted(code: &str) -> (String, Vec<&str>) {
+    let (mut outside, mut strings) = (String::new(), Vec::new());
+    let mut rest = code;
+    while let Some(next) = rest.chars().next() {
+        let length = literal(rest).unwrap_or_else(|| {
+            outside.push(next);
+            next.len_utf8()
+        });
+        let text = rest[..length].split_once('"');
+        if let Some((before, text)) = text
+            && before != "'"
+        {
+            strings.push(text.trim_end_matches('#').trim_end_matches('"'));
+        }
+        rest = &rest[length..];
+    }
+    (outside, strings)
+}
+
 /// The length of the literal that begins here, if one does.
 fn literal(text: &str) -> Option<usize> {
     if let Some(raw) = text.strip_prefix('r') {
