@@ -46,6 +46,13 @@ async fn scrape(service: &Child) -> Result<String, Failure> {
     response.text().await.map_err(cannot)
 }
 
+/// What every service says of its process, where the system tells.
+pub(super) const PROCESS: Option<&str> = if cfg!(target_os = "linux") {
+    Some("process_*")
+} else {
+    None
+};
+
 /// Everything that is not as the contract says.
 pub(super) fn findings(spans: &[CapturedSpan], pages: &Pages, lines: &[Lines]) -> Vec<Finding> {
     let schema = Schema::contract();
@@ -62,6 +69,7 @@ pub(super) fn findings(spans: &[CapturedSpan], pages: &Pages, lines: &[Lines]) -
             .iter()
             .chain(everywhere)
             .map(|metric| metric.name)
+            .chain(PROCESS)
             .collect();
         all.extend(conform::metrics(&schema, page, &names));
     }

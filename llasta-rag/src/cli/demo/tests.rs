@@ -54,6 +54,14 @@ fn recorder(name: &'static str) -> Recorder {
     BuildMetrics::register(seen.telemetry().registry())
         .build_info(name, "0.0.0")
         .set(1);
+    #[cfg(target_os = "linux")]
+    {
+        use llasta_telemetry::prometheus::{Registry, process_collector::ProcessCollector};
+        let process = Registry::new();
+        let collector = Box::new(ProcessCollector::for_self());
+        process.register(collector).unwrap();
+        seen.telemetry().registry().join(process);
+    }
     seen
 }
 
@@ -337,6 +345,23 @@ async fn each_documented_metric_that_is_missing_is_found() {
             assert!(found, "{}: {findings:?}", metric.name);
             emitted.pages.0[at].1 = whole;
         }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_service_that_says_nothing_of_its_process_is_found() {
+    let mut emitted = emitted().await;
+    assert_eq!(emitted.findings(), []);
+    for at in 0..3 {
+        let whole = emitted.pages.0[at].1.clone();
+        let of_others = |line: &&str| !line.contains("process_");
+        let without: Vec<_> = whole.lines().filter(of_others).collect();
+        emitted.pages.0[at].1 = without.join("\n") + "\n";
+        let findings = emitted.findings();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(Some(findings[0].name.as_str()), super::inspect::PROCESS);
+        emitted.pages.0[at].1 = whole;
     }
 }
 
