@@ -12,5 +12,5 @@ mod scope;
 pub mod w3c;
 
 pub use self::carry::{Carried, carry, carry_fn};
-pub(crate) use self::scope::current_telemetry;
 pub use self::scope::{Entered, Ids, Scope, ids};
+pub(crate) use self::scope::{current_telemetry, enter};

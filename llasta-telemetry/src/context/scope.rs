@@ -23,6 +23,17 @@ pub struct Ids {
 }
 
 impl Ids {
+    /// The ids of the span that is current in a context.
+    pub(crate) fn of(context: &Context) -> Self {
+        let span = context.span();
+        let span = span.span_context();
+        Self {
+            trace_id: span.trace_id(),
+            span_id: span.span_id(),
+            sampled: span.is_sampled(),
+        }
+    }
+
     /// Whether there is a span at all.
     pub fn is_valid(&self) -> bool {
         self.trace_id != TraceId::INVALID && self.span_id != SpanId::INVALID
@@ -31,15 +42,7 @@ impl Ids {
 
 /// The ids of the current span.
 pub fn ids() -> Ids {
-    Context::map_current(|context| {
-        let span = context.span();
-        let span = span.span_context();
-        Ids {
-            trace_id: span.trace_id(),
-            span_id: span.span_id(),
-            sampled: span.is_sampled(),
-        }
-    })
+    Context::map_current(Ids::of)
 }
 
 /// The telemetry that records the current span, when there is one.
@@ -68,24 +71,31 @@ impl Scope {
 
     /// Makes it current on this thread until the guard is dropped. For code without an `await`;
     /// futures are wrapped by [`carry`](super::carry) or a span's `run`.
+    #[inline]
     pub fn enter(&self) -> Entered {
-        let context = self.context.clone().attach();
-        let outer = TELEMETRY.with(|current| {
-            let Ok(mut current) = current.try_borrow_mut() else {
-                return None;
-            };
-            // Inside one service it is nearly always the same: nothing to swap, nothing to count.
-            let same = match (&*current, &self.telemetry) {
-                (Some(outer), Some(inner)) => outer.is(inner),
-                (None, None) => true,
-                _ => false,
-            };
-            (!same).then(|| std::mem::replace(&mut *current, self.telemetry.clone()))
-        });
-        Entered {
-            outer,
-            _context: context,
-        }
+        enter(&self.context, self.telemetry.as_ref())
+    }
+}
+
+/// Makes a context and a telemetry current on this thread until the guard is dropped.
+#[inline]
+pub(crate) fn enter(context: &Context, telemetry: Option<&Telemetry>) -> Entered {
+    let context = context.clone().attach();
+    let outer = TELEMETRY.with(|current| {
+        let Ok(mut current) = current.try_borrow_mut() else {
+            return None;
+        };
+        // Inside one service it is nearly always the same: nothing to swap, nothing to count.
+        let same = match (&*current, telemetry) {
+            (Some(outer), Some(inner)) => outer.is(inner),
+            (None, None) => true,
+            _ => false,
+        };
+        (!same).then(|| std::mem::replace(&mut *current, telemetry.cloned()))
+    });
+    Entered {
+        outer,
+        _context: context,
     }
 }
 

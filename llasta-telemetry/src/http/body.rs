@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use super::exchange::{End, Exchange, OnPanic};
+use super::fault;
 
 pin_project! {
     /// The body of an instrumented answer: the exchange is settled when it ends.
@@ -47,7 +48,7 @@ impl<B: Body> ResponseBody<B> {
 impl<B> Body for ResponseBody<B>
 where
     B: Body,
-    B::Error: Display,
+    B::Error: Display + 'static,
 {
     type Data = B::Data;
     type Error = B::Error;
@@ -60,11 +61,11 @@ where
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let poll = || inner.as_mut().poll_frame(task);
-        let frame = ready!(OnPanic::watch(this.exchange, poll));
-        let Some(exchange) = this.exchange.as_mut() else {
-            return Poll::Ready(frame);
+        // What has ended is watched no longer.
+        let Some(exchange) = this.exchange.as_mut().filter(|open| !open.is_settled()) else {
+            return inner.poll_frame(task);
         };
+        let frame = ready!(OnPanic::watch(exchange, || inner.as_mut().poll_frame(task)));
         match &frame {
             Some(Ok(frame)) => {
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
@@ -77,7 +78,10 @@ where
                     exchange.byte();
                 }
             }
-            Some(Err(error)) => exchange.settle(End::Failed("body_error", error.to_string())),
+            Some(Err(error)) => {
+                let kind = fault::kind(error, "body_error");
+                exchange.settle(End::Failed(kind, error.to_string()));
+            }
             None => exchange.settle(End::Complete),
         }
         Poll::Ready(frame)

@@ -5,17 +5,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
-use opentelemetry::Value;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue};
 
-use super::layer::Settings;
-use super::route::{Known, method_word};
-use crate::context::{Entered, Ids, Scope};
-use crate::line::Level;
+use super::access::Ended;
+use super::hook::{Attributes, ResponseHead};
+use super::route::Known;
+use crate::context::{self, Entered, Ids};
 use crate::metrics::Exemplar;
 use crate::schema::LabelSet;
 use crate::schema::http as key;
 use crate::schema::labels::Outcome;
-use crate::span::{Moment, Span};
+use crate::span::{self, Moment, Opened};
 
 /// How a handler says that an answer failed although its status is already out: a stream that
 /// ends in an error event. Put a clone into the response's extensions and keep one.
@@ -45,19 +46,21 @@ impl Failure {
 
 /// One request and its answer. Whoever holds it last settles it, by [`settle`](Self::settle) or by
 /// dropping it.
+///
+/// It is moved several times on its way from the request to the last byte, so it is kept small.
 pub(super) struct Exchange {
-    settings: Arc<Settings>,
     known: Arc<Known>,
-    method: usize,
+    /// What is current while the request is worked on: the SERVER span where this route makes one.
+    context: Context,
+    started: Moment,
     /// The path, where it is not the route.
     path: Option<Box<str>>,
-    started: Moment,
-    /// The span, where this route makes one.
-    span: Option<Span>,
-    /// What is current while the request is worked on.
-    scope: Scope,
-    status: Option<StatusCode>,
     failure: Option<Failure>,
+    status: Option<StatusCode>,
+    /// Its place among the methods that are known.
+    pub(super) method: u8,
+    /// Whether the current span is this request's own, and kept.
+    recording: bool,
     first_byte_seen: bool,
     settled: bool,
 }
@@ -84,47 +87,57 @@ impl std::fmt::Debug for Exchange {
 }
 
 impl Exchange {
+    #[inline]
     pub(super) fn begin(
-        settings: Arc<Settings>,
         known: Arc<Known>,
-        method: usize,
+        opened: Opened,
+        started: Moment,
+        method: u8,
         path: Option<Box<str>>,
-        span: Option<Span>,
-        scope: Scope,
     ) -> Self {
         if let Some(metrics) = &known.metrics {
             metrics.in_flight.add(1);
         }
-        let started = match &span {
-            Some(span) => span.started(),
-            None => settings.telemetry.tracer().clock.now(),
-        };
         Self {
-            settings,
             known,
-            method,
-            path,
+            context: opened.context,
             started,
-            span,
-            scope,
-            status: None,
+            path,
             failure: None,
+            status: None,
+            method,
+            recording: opened.recording,
             first_byte_seen: false,
             settled: false,
         }
     }
 
+    #[inline]
     pub(super) fn enter(&self) -> Entered {
-        self.scope.enter()
+        context::enter(&self.context, Some(&self.known.settings.telemetry))
     }
 
     /// The head of the answer is there.
     pub(super) fn head<B>(&mut self, response: &http::Response<B>) {
         self.status = Some(response.status());
         self.failure = response.extensions().get::<Failure>().cloned();
+        if self.recording
+            && let Some(hook) = &self.known.settings.on_response
+        {
+            let head = ResponseHead {
+                status: response.status(),
+                headers: response.headers(),
+                extensions: response.extensions(),
+            };
+            let span = self.context.span();
+            let mut put = |name, value| span.set_attribute(KeyValue::new(name, value));
+            let telemetry = &self.known.settings.telemetry;
+            hook(&head, &mut Attributes::new(telemetry, &mut put));
+        }
     }
 
     /// Part of the answer's body is handed over.
+    #[inline]
     pub(super) fn byte(&mut self) {
         if !self.first_byte_seen {
             self.byte_after(self.lasted());
@@ -143,7 +156,8 @@ impl Exchange {
     }
 
     fn lasted(&self) -> Duration {
-        self.settings.telemetry.tracer().clock.since(&self.started)
+        let clock = &self.known.settings.telemetry.tracer().clock;
+        clock.since(&self.started)
     }
 
     /// Whether nothing is left to settle.
@@ -151,12 +165,11 @@ impl Exchange {
         self.settled
     }
 
-    fn ids(&self) -> Option<Ids> {
-        self.span.as_ref().map(Span::ids)
-    }
-
     fn exemplar(&self) -> Option<Exemplar> {
-        let ids = self.ids().filter(|ids| ids.sampled)?;
+        if !self.recording {
+            return None;
+        }
+        let ids = Ids::of(&self.context);
         Some(Exemplar {
             trace_id: ids.trace_id,
             span_id: ids.span_id,
@@ -173,44 +186,68 @@ impl Exchange {
         if matches!(end, End::Complete) {
             self.byte_after(lasted);
         }
-        let seconds = lasted.as_secs_f64();
-        let (outcome, error, message) = self.judge(end);
+        let (outcome, error, message) = self.judge(end, lasted);
         if let Some(metrics) = &self.known.metrics {
             let exemplar = self.exemplar();
             metrics.in_flight.add(-1);
             metrics.requests[outcome.index()].add_with(1, exemplar);
-            metrics.duration.observe_with(seconds, exemplar);
+            metrics
+                .duration
+                .observe_with(lasted.as_secs_f64(), exemplar);
         }
-        self.line(outcome, error.as_deref(), lasted);
-        if let Some(span) = self.span.take() {
+        let at = self.started.wall + lasted;
+        if let Some(access) = &self.known.settings.access {
+            access.write(&Ended {
+                known: &self.known,
+                context: &self.context,
+                method: self.method,
+                path: self.path.as_deref(),
+                status: self.status,
+                outcome,
+                error: error.as_deref(),
+                at,
+                lasted,
+            });
+        }
+        if self.recording {
+            let span = self.context.span();
             if let Some(status) = self.status {
-                span.put_if_recording(key::RESPONSE_STATUS_CODE.name(), || {
-                    Value::I64(status.as_u16().into())
-                });
+                span.set_attribute(KeyValue::new(
+                    key::RESPONSE_STATUS_CODE.name(),
+                    i64::from(status.as_u16()),
+                ));
             }
             if let Some(error) = error {
-                span.fail(error, &message);
+                span::fail(&span, error, &message);
             }
-            span.end_after(lasted);
+            span.end_with_timestamp(at);
         }
     }
 
     /// The outcome, and the word and message of the error if it is one.
-    fn judge(&self, end: End) -> (Outcome, Option<Cow<'static, str>>, String) {
-        let none = String::new;
+    fn judge(&self, end: End, lasted: Duration) -> (Outcome, Option<Cow<'static, str>>, String) {
+        let settings = &self.known.settings;
         let (outcome, error, message) = match end {
             End::Complete => match self.status {
                 // A refused request is one the service answered as it should.
-                Some(status) if (self.settings.failed)(status) => {
-                    (Outcome::Error, Some(status_word(status)), none())
+                Some(status) if (settings.failed)(status) => {
+                    (Outcome::Error, Some(status_word(status)), String::new())
                 }
-                _ => (Outcome::Success, None, none()),
+                _ => (Outcome::Success, None, String::new()),
             },
             End::Failed(kind, message) => (Outcome::Error, Some(kind.into()), message),
-            End::Dropped if !std::thread::panicking() => {
-                (Outcome::Cancelled, Some("client_disconnect".into()), none())
+            End::Panicked => (Outcome::Error, Some("panic".into()), String::new()),
+            End::Dropped if std::thread::panicking() => {
+                (Outcome::Error, Some("panic".into()), String::new())
             }
-            End::Panicked | End::Dropped => (Outcome::Error, Some("panic".into()), none()),
+            End::Dropped if settings.outer_timeout.is_some_and(|limit| lasted >= limit) => {
+                (Outcome::Error, Some("timeout".into()), String::new())
+            }
+            End::Dropped => (
+                Outcome::Cancelled,
+                Some("client_disconnect".into()),
+                String::new(),
+            ),
         };
         // What the handler says goes before what can be seen from here, also when the client
         // leaves at the error that it was told.
@@ -219,81 +256,25 @@ impl Exchange {
             None => (outcome, error, message),
         }
     }
-
-    fn line(&self, outcome: Outcome, error: Option<&str>, lasted: Duration) {
-        if !self.settings.access_lines {
-            return;
-        }
-        let Some(lines) = self.settings.telemetry.lines() else {
-            return;
-        };
-        let level = if outcome == Outcome::Error {
-            Level::Error
-        } else {
-            Level::Info
-        };
-        let wanted = match level {
-            Level::Error => {
-                tracing::enabled!(target: "llasta_telemetry::access", tracing::Level::ERROR)
-            }
-            _ => tracing::enabled!(target: "llasta_telemetry::access", tracing::Level::INFO),
-        };
-        // Without a subscriber there is nobody who could have switched it off.
-        let nobody = || {
-            tracing::dispatcher::get_default(|current| {
-                current.is::<tracing::subscriber::NoSubscriber>()
-            })
-        };
-        if !wanted && !nobody() {
-            return;
-        }
-        let ids = self.ids().unwrap_or_else(|| {
-            let _entered = self.scope.enter();
-            crate::context::ids()
-        });
-        let service = self.settings.telemetry.service_name();
-        lines.write(level, "llasta_telemetry::access", service, ids, |line| {
-            line.message("request");
-            line.text("method", method_word(self.method));
-            line.text(
-                "path",
-                self.path
-                    .as_deref()
-                    .or(self.known.route)
-                    .unwrap_or_default(),
-            );
-            if let Some(route) = self.known.route {
-                line.text("route", route);
-            }
-            if let Some(status) = self.status {
-                line.integer("status", status.as_u16().into());
-            }
-            line.text("outcome", outcome.text());
-            line.millis(
-                "duration_ms",
-                u64::try_from(lasted.as_micros()).unwrap_or(u64::MAX),
-            );
-            if let Some(error) = error {
-                line.text(key::ERROR_TYPE.name(), error);
-            }
-        });
-    }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.settle(End::Dropped);
+        if !self.settled {
+            self.settle(End::Dropped);
+        }
     }
 }
 
 /// Settles the exchange when the code it watches panics. Whoever catches the panic may drop the
 /// future later, which would look as if the client had left.
-pub(super) struct OnPanic<'a>(&'a mut Option<Exchange>);
+pub(super) struct OnPanic<'a>(&'a mut Exchange);
 
 impl<'a> OnPanic<'a> {
     /// Runs the code in the exchange's scope.
-    pub(super) fn watch<R>(exchange: &'a mut Option<Exchange>, work: impl FnOnce() -> R) -> R {
-        let _entered = exchange.as_ref().map(Exchange::enter);
+    #[inline]
+    pub(super) fn watch<R>(exchange: &'a mut Exchange, work: impl FnOnce() -> R) -> R {
+        let _entered = exchange.enter();
         let watching = Self(exchange);
         let result = work();
         std::mem::forget(watching);
@@ -303,9 +284,7 @@ impl<'a> OnPanic<'a> {
 
 impl Drop for OnPanic<'_> {
     fn drop(&mut self) {
-        if let Some(exchange) = self.0 {
-            exchange.settle(End::Panicked);
-        }
+        self.0.settle(End::Panicked);
     }
 }
 

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::ResponseBody;
 use super::exchange::{End, Exchange, OnPanic};
+use super::{fault, route};
 
 pin_project! {
     /// The answer of an instrumented service. The span is current in each poll.
@@ -20,8 +21,6 @@ pin_project! {
         #[pin]
         pub(super) inner: Option<F>,
         pub(super) exchange: Option<Exchange>,
-        // A HEAD request has an answer without a body, whatever the body says.
-        pub(super) head: bool,
     }
 
     impl<F> PinnedDrop for ResponseFuture<F> {
@@ -41,18 +40,20 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
-    E: Display,
+    E: Display + 'static,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        // Both are there until the answer is.
+        let (Some(exchange), true) = (this.exchange.as_mut(), this.inner.is_some()) else {
+            return Poll::Pending;
+        };
         let inner = &mut this.inner;
-        let result = ready!(OnPanic::watch(this.exchange, || {
-            let Some(future) = inner.as_mut().as_pin_mut() else {
-                return Poll::Pending;
-            };
-            let result = future.poll(task);
+        let result = ready!(OnPanic::watch(exchange, || {
+            let result = inner.as_mut().as_pin_mut().map(|future| future.poll(task));
+            let result = result.unwrap_or(Poll::Pending);
             if result.is_ready() {
                 inner.set(None);
             }
@@ -61,20 +62,12 @@ where
         let mut exchange = this.exchange.take();
         match result {
             Ok(response) => {
+                let length = length(&response);
                 if let Some(exchange) = &mut exchange {
                     exchange.head(&response);
-                }
-                let length = length(&response);
-                let bodiless = *this.head
-                    || length == Some(0)
-                    || response.body().is_end_stream()
-                    || response.status().is_informational()
-                    || matches!(
-                        response.status(),
-                        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-                    );
-                if bodiless && let Some(exchange) = &mut exchange {
-                    exchange.settle(End::Complete);
+                    if is_bodiless(&response, length, exchange.method) {
+                        exchange.settle(End::Complete);
+                    }
                 }
                 Poll::Ready(Ok(
                     response.map(|body| ResponseBody::new(body, exchange, length))
@@ -82,12 +75,26 @@ where
             }
             Err(error) => {
                 if let Some(exchange) = &mut exchange {
-                    exchange.settle(End::Failed("service_error", error.to_string()));
+                    let kind = fault::kind(&error, "service_error");
+                    exchange.settle(End::Failed(kind, error.to_string()));
                 }
                 Poll::Ready(Err(error))
             }
         }
     }
+}
+
+/// Whether nothing comes after the head, whatever the body says. An upgrade is one of these: the
+/// request ends where the other protocol begins.
+fn is_bodiless<B: Body>(response: &Response<B>, length: Option<u64>, method: u8) -> bool {
+    length == Some(0)
+        || method == route::HEAD
+        || response.status().is_informational()
+        || matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        )
+        || response.body().is_end_stream()
 }
 
 /// How long the body is, when anybody knows: a server takes no more than the header promises.

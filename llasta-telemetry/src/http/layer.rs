@@ -2,27 +2,35 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use tower_layer::Layer;
 
+use super::access::Access;
+use super::hook::{Attributes, OnRequest, OnResponse, RequestHead, ResponseHead};
+use super::inner::Inner;
 use super::metrics::{RequestMetrics, ServiceMetrics};
-use super::route::RouteCache;
+use super::route::Routes;
 use super::service::Instrumented;
 use crate::telemetry::Telemetry;
 
 /// Instruments every request that passes through it. Put it outside of all other layers.
 #[derive(Clone)]
 pub struct TelemetryLayer {
-    pub(super) settings: Arc<Settings>,
+    settings: Settings,
 }
 
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) telemetry: Telemetry,
     pub(super) metrics: Arc<dyn RequestMetrics>,
     pub(super) spans: bool,
     pub(super) without_spans: Vec<String>,
-    pub(super) access_lines: bool,
+    pub(super) access: Option<Arc<Access>>,
+    pub(super) outer_timeout: Option<Duration>,
+    pub(super) on_request: Option<Arc<OnRequest>>,
+    pub(super) on_response: Option<Arc<OnResponse>>,
     pub(super) failed: Arc<dyn Fn(StatusCode) -> bool + Send + Sync>,
 }
 
@@ -52,14 +60,17 @@ impl TelemetryLayer {
     /// make no trace.
     pub fn new(telemetry: &Telemetry, metrics: impl RequestMetrics) -> Self {
         Self {
-            settings: Arc::new(Settings {
+            settings: Settings {
                 telemetry: telemetry.clone(),
                 metrics: Arc::new(metrics),
                 spans: true,
                 without_spans: vec!["/health".to_owned(), "/metrics".to_owned()],
-                access_lines: true,
+                access: Access::new(telemetry).map(Arc::new),
+                outer_timeout: None,
+                on_request: None,
+                on_response: None,
                 failed: Arc::new(|status| status.is_server_error()),
-            }),
+            },
         }
     }
 
@@ -70,8 +81,7 @@ impl TelemetryLayer {
         mut self,
         routes: impl IntoIterator<Item = T>,
     ) -> Self {
-        let routes = routes.into_iter().map(Into::into).collect();
-        self.change(|settings| settings.without_spans = routes);
+        self.settings.without_spans = routes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -79,7 +89,7 @@ impl TelemetryLayer {
     /// and goes on to neighbours.
     #[must_use]
     pub fn without_spans(mut self) -> Self {
-        self.change(|settings| settings.spans = false);
+        self.settings.spans = false;
         self
     }
 
@@ -90,40 +100,75 @@ impl TelemetryLayer {
         mut self,
         failed: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.change(|settings| settings.failed = Arc::new(failed));
+        self.settings.failed = Arc::new(failed);
         self
     }
 
     /// No access lines.
     #[must_use]
     pub fn without_access_lines(mut self) -> Self {
-        self.change(|settings| settings.access_lines = false);
+        self.settings.access = None;
         self
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Settings)) {
-        let old = &self.settings;
-        let mut settings = Settings {
-            telemetry: old.telemetry.clone(),
-            metrics: old.metrics.clone(),
-            spans: old.spans,
-            without_spans: old.without_spans.clone(),
-            access_lines: old.access_lines,
-            failed: old.failed.clone(),
-        };
-        change(&mut settings);
-        self.settings = Arc::new(settings);
+    /// How long a time-out layer outside of this one lets a request last. Such a layer drops the
+    /// request, as a server does when the client leaves; one that is dropped no sooner than this
+    /// after its start counts as timed out. Time-out layers inside need nothing: their error is
+    /// recognised.
+    #[must_use]
+    pub fn outer_timeout(mut self, limit: Duration) -> Self {
+        self.settings.outer_timeout = Some(limit);
+        self
+    }
+
+    /// Gives the SERVER span attributes of your own, from the request. Only called for a span that
+    /// is kept.
+    ///
+    /// ```
+    /// # use llasta_telemetry::{Telemetry, schema};
+    /// schema! {
+    ///     /// Tenants of the shop.
+    ///     namespace shop;
+    ///     keys {
+    ///         /// Who asks.
+    ///         TENANT: "shop.tenant" => str { example: "acme" },
+    ///     }
+    /// }
+    ///
+    /// let layer = Telemetry::disabled().layer().on_request(|request, attributes| {
+    ///     if let Some(tenant) = request.headers.get("x-tenant").and_then(|name| name.to_str().ok()) {
+    ///         attributes.set(TENANT, tenant);
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_request(
+        mut self,
+        hook: impl Fn(&RequestHead<'_>, &mut Attributes<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.on_request = Some(Arc::new(hook));
+        self
+    }
+
+    /// Gives the SERVER span attributes of your own, from the head of the answer. Only called for
+    /// a span that is kept.
+    #[must_use]
+    pub fn on_response(
+        mut self,
+        hook: impl Fn(&ResponseHead<'_>, &mut Attributes<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.on_response = Some(Arc::new(hook));
+        self
     }
 }
 
-impl<S> Layer<S> for TelemetryLayer {
+impl<S: Send + 'static> Layer<S> for TelemetryLayer {
     type Service = Instrumented<S>;
 
     fn layer(&self, inner: S) -> Instrumented<S> {
         Instrumented {
-            inner,
-            settings: self.settings.clone(),
-            routes: Arc::new(RouteCache::default()),
+            inner: Inner::new(inner),
+            routes: Arc::new(Routes::new(Arc::new(self.settings.clone()))),
         }
     }
 }

@@ -6,9 +6,13 @@
 //! stop at the response's head: a stream that lasts a minute looks like a millisecond to them, and
 //! a client that hangs up leaves their gauge raised for good.
 
+mod access;
 mod body;
 mod exchange;
+mod fault;
 mod future;
+mod hook;
+mod inner;
 mod intern;
 mod layer;
 mod metrics;
@@ -19,6 +23,7 @@ mod service;
 pub use self::body::ResponseBody;
 pub use self::exchange::Failure;
 pub use self::future::ResponseFuture;
+pub use self::hook::{Attributes, RequestHead, ResponseHead};
 pub use self::layer::TelemetryLayer;
 pub use self::metrics::{EndpointMetrics, RequestMetrics, ServiceMetrics};
 pub use self::route::Route;

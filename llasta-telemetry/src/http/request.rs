@@ -1,33 +1,64 @@
 //! What a SERVER span says of the request, by OpenTelemetry's conventions.
 
-use http::{HeaderMap, HeaderName, Request, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Version};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use super::intern::intern;
+use super::hook::{Attributes, RequestHead};
+use super::intern;
 use super::route::{Known, method_word};
 use crate::context::w3c;
 use crate::schema::http as key;
 
 /// As many attributes as a request usually has in the end.
-const USUAL: usize = 12;
+const USUAL: usize = 9;
 
-// Looked up in every request: a name that is parsed once costs half of one that is a text.
-static TRACEPARENT: HeaderName = HeaderName::from_static(w3c::TRACEPARENT);
-static TRACESTATE: HeaderName = HeaderName::from_static(w3c::TRACESTATE);
-static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// The headers that matter here. All of them are found in one pass, which costs less than to look
+/// up four.
+#[derive(Default)]
+pub(super) struct Headers<'a> {
+    traceparent: Option<&'a HeaderValue>,
+    tracestate: Option<&'a HeaderValue>,
+    host: Option<&'a HeaderValue>,
+    user_agent: Option<&'a HeaderValue>,
+    forwarded_proto: Option<&'a HeaderValue>,
+}
 
-/// The caller's span, when it says which.
-pub(super) fn caller(headers: &HeaderMap) -> Option<SpanContext> {
-    let parent = headers.get(&TRACEPARENT)?;
-    let state = headers
-        .get(&TRACESTATE)
-        .and_then(|state| state.to_str().ok());
-    w3c::parse(parent.as_bytes(), state)
+impl<'a> Headers<'a> {
+    #[inline]
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "host" => &mut found.host,
+                "user-agent" => &mut found.user_agent,
+                w3c::TRACEPARENT => &mut found.traceparent,
+                w3c::TRACESTATE => &mut found.tracestate,
+                "x-forwarded-proto" => &mut found.forwarded_proto,
+                _ => continue,
+            };
+            // Of a header that comes twice the first counts.
+            place.get_or_insert(value);
+        }
+        found
+    }
+
+    /// The caller's span, when it says which.
+    #[inline]
+    pub(super) fn caller(&self) -> Option<SpanContext> {
+        let parent = self.traceparent?;
+        let state = self.tracestate.and_then(|state| state.to_str().ok());
+        w3c::parse(parent.as_bytes(), state)
+    }
 }
 
 /// The attributes that are known at the start.
-pub(super) fn attributes<B>(request: &Request<B>, known: &Known, method: usize) -> Vec<KeyValue> {
+pub(super) fn attributes<B>(
+    request: &Request<B>,
+    headers: &Headers<'_>,
+    known: &Known,
+    method: u8,
+) -> Vec<KeyValue> {
     let mut all = Vec::with_capacity(USUAL);
     let word = method_word(method);
     all.push(KeyValue::new(key::REQUEST_METHOD.name(), word));
@@ -43,64 +74,74 @@ pub(super) fn attributes<B>(request: &Request<B>, known: &Known, method: usize) 
         Some(route) if route == path => KeyValue::new(key::URL_PATH.name(), route),
         _ => KeyValue::new(key::URL_PATH.name(), path.to_owned()),
     });
-    all.push(KeyValue::new(key::URL_SCHEME.name(), scheme(request)));
-    if let Some((host, port)) = host(request) {
-        all.push(text(key::SERVER_ADDRESS.name(), host));
-        if let Some(port) = port {
+    all.push(KeyValue::new(
+        key::URL_SCHEME.name(),
+        scheme(request, headers),
+    ));
+    let authority = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str());
+    let host = match authority {
+        Some(authority) => Some(authority.as_bytes()),
+        None => headers.host.map(HeaderValue::as_bytes),
+    };
+    if let Some(host) = host.and_then(intern::host) {
+        all.push(KeyValue::new(
+            key::SERVER_ADDRESS.name(),
+            Value::String(StringValue::from(host.name)),
+        ));
+        if let Some(port) = host.port {
             all.push(KeyValue::new(key::SERVER_PORT.name(), i64::from(port)));
         }
     }
     if let Some(version) = version(request.version()) {
         all.push(KeyValue::new(key::NETWORK_PROTOCOL_VERSION.name(), version));
     }
-    if let Some(agent) = request
-        .headers()
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok())
+    if let Some(agent) = headers
+        .user_agent
+        .and_then(|agent| intern::text(agent.as_bytes()))
     {
-        all.push(text(key::USER_AGENT_ORIGINAL.name(), agent));
+        all.push(KeyValue::new(
+            key::USER_AGENT_ORIGINAL.name(),
+            Value::String(StringValue::from(agent)),
+        ));
+    }
+    if let Some(hook) = &known.settings.on_request {
+        let head = RequestHead {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+            route: known.route,
+        };
+        let mut put = |name, value| set(&mut all, name, value);
+        hook(
+            &head,
+            &mut Attributes::new(&known.settings.telemetry, &mut put),
+        );
     }
     all
 }
 
-fn text(name: &'static str, value: &str) -> KeyValue {
-    KeyValue::new(name, Value::String(StringValue::from(intern(value))))
+/// What a hook says goes before what was there.
+fn set(all: &mut Vec<KeyValue>, name: &'static str, value: Value) {
+    match all.iter_mut().find(|known| known.key.as_str() == name) {
+        Some(known) => known.value = value,
+        None => all.push(KeyValue::new(name, value)),
+    }
 }
 
 /// `https` when the request or the proxy in front says so.
-fn scheme<B>(request: &Request<B>) -> &'static str {
-    let forwarded = || {
-        request
-            .headers()
-            .get(&FORWARDED_PROTO)
-            .map(|value| value.as_bytes())
+fn scheme<B>(request: &Request<B>, headers: &Headers<'_>) -> &'static str {
+    let said = match request.uri().scheme_str() {
+        Some(scheme) => Some(scheme.as_bytes()),
+        None => headers.forwarded_proto.map(HeaderValue::as_bytes),
     };
-    match request
-        .uri()
-        .scheme_str()
-        .map(str::as_bytes)
-        .or_else(forwarded)
-    {
+    match said {
         Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => "https",
         _ => "http",
     }
-}
-
-/// Host and port as the client wrote them.
-fn host<B>(request: &Request<B>) -> Option<(&str, Option<u16>)> {
-    if let Some(authority) = request.uri().authority() {
-        return Some((authority.host(), authority.port_u16()));
-    }
-    let host = request.headers().get(header::HOST)?.to_str().ok()?;
-    // An IPv6 address stands in brackets, and only a colon after them begins a port.
-    let colon = match host.rfind(']') {
-        Some(bracket) => host[bracket..].find(':').map(|colon| bracket + colon),
-        None => host.rfind(':'),
-    };
-    let Some(colon) = colon else {
-        return Some((host, None));
-    };
-    Some((&host[..colon], host[colon + 1..].parse().ok()))
 }
 
 pub(super) fn version(version: Version) -> Option<&'static str> {

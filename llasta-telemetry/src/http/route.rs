@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::{Extensions, Method};
 
+use super::access::RouteFields;
 use super::layer::Settings;
 use super::metrics::EndpointMetrics;
 
@@ -15,83 +16,107 @@ use super::metrics::EndpointMetrics;
 pub struct Route(pub &'static str);
 
 /// What the layer knows of a route.
-#[derive(Debug)]
 pub(super) struct Known {
+    pub(super) settings: Arc<Settings>,
     pub(super) route: Option<&'static str>,
     pub(super) spans: bool,
     /// Nothing that is done for it makes a span either.
     pub(super) excluded: bool,
     pub(super) metrics: Option<EndpointMetrics>,
+    /// Of its access lines.
+    pub(super) fields: Option<RouteFields>,
     /// Span names by [`method`]'s place.
-    names: [OnceLock<Cow<'static, str>>; METHODS.len()],
+    names: [OnceLock<&'static str>; METHODS.len()],
 }
 
 impl Known {
-    fn new(route: Option<&str>, settings: &Settings) -> Self {
+    fn new(route: Option<&str>, settings: Arc<Settings>) -> Self {
         let route = route.map(eternal);
         let excluded =
             route.is_some_and(|route| settings.without_spans.iter().any(|other| other == route));
+        let access = settings.access.as_ref();
         Self {
             route,
             spans: settings.spans && !excluded,
             excluded,
             metrics: settings.metrics.endpoint(route),
+            fields: access.and_then(|access| Some(access.route(route?))),
             names: Default::default(),
+            settings,
         }
     }
 
     /// `METHOD /route`, or `METHOD` where no route matched.
-    pub(super) fn span_name(&self, method: usize) -> Cow<'static, str> {
-        let name = self.names[method].get_or_init(|| match self.route {
-            Some(route) => Cow::Borrowed(eternal(&format!("{} {route}", span_word(method)))),
-            None => Cow::Borrowed(span_word(method)),
-        });
-        name.clone()
+    pub(super) fn span_name(&self, method: u8) -> Cow<'static, str> {
+        Cow::Borrowed(
+            self.names[usize::from(method)].get_or_init(|| match self.route {
+                Some(route) => eternal(&format!("{} {route}", span_word(method))),
+                None => span_word(method),
+            }),
+        )
     }
 }
 
 /// The methods OpenTelemetry knows; the last stands for all others.
-const METHODS: [&str; 11] = [
+pub(super) const METHODS: [&str; 11] = [
     "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY",
     "_OTHER",
 ];
 
 /// The place of a method in the list.
-pub(super) fn method(method: &Method) -> usize {
+pub(super) fn method(method: &Method) -> u8 {
     let last = METHODS.len() - 1;
-    METHODS[..last]
+    let place = METHODS[..last]
         .iter()
-        .position(|known| *known == method.as_str())
-        .unwrap_or(last)
+        .position(|known| *known == method.as_str());
+    place.unwrap_or(last) as u8
 }
 
+/// The place of HEAD, whose answers have no body.
+pub(super) const HEAD: u8 = 4;
+
 /// The method as an attribute says it.
-pub(super) fn method_word(method: usize) -> &'static str {
-    METHODS[method]
+pub(super) fn method_word(method: u8) -> &'static str {
+    METHODS[usize::from(method)]
 }
 
 /// The method as a span's name says it: `HTTP` for one that is not known.
-fn span_word(method: usize) -> &'static str {
-    if method == METHODS.len() - 1 {
-        "HTTP"
-    } else {
-        METHODS[method]
+fn span_word(method: u8) -> &'static str {
+    match method_word(method) {
+        "_OTHER" => "HTTP",
+        word => word,
     }
 }
 
 /// The routes that one instrumented service has seen: usually one, since axum wraps each route.
-#[derive(Debug, Default)]
-pub(super) struct RouteCache {
+pub(super) struct Routes {
+    settings: Arc<Settings>,
     first: OnceLock<Arc<Known>>,
     others: Mutex<Vec<Arc<Known>>>,
 }
 
-impl RouteCache {
-    pub(super) fn find(&self, extensions: &Extensions, settings: &Settings) -> Arc<Known> {
+impl Routes {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            first: OnceLock::new(),
+            others: Mutex::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&self, extensions: &Extensions) -> Arc<Known> {
         let route = route_of(extensions);
-        let first = self
-            .first
-            .get_or_init(|| Arc::new(Known::new(route, settings)));
+        match self.first.get() {
+            Some(first) if first.route == route => first.clone(),
+            _ => self.find_or_add(route),
+        }
+    }
+
+    #[cold]
+    fn find_or_add(&self, route: Option<&str>) -> Arc<Known> {
+        let new = || Arc::new(Known::new(route, self.settings.clone()));
+        let first = self.first.get_or_init(new);
         if first.route == route {
             return first.clone();
         }
@@ -99,7 +124,7 @@ impl RouteCache {
         if let Some(known) = others.iter().find(|known| known.route == route) {
             return known.clone();
         }
-        let known = Arc::new(Known::new(route, settings));
+        let known = new();
         others.push(known.clone());
         known
     }

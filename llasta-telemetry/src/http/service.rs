@@ -5,38 +5,34 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use opentelemetry::Context as OtelContext;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tower_service::Service;
 
 use super::exchange::Exchange;
 use super::future::ResponseFuture;
-use super::layer::Settings;
-use super::request;
-use super::route::{self, RouteCache};
-use crate::context::Scope;
-use crate::schema::http::SERVER;
-use crate::span::Span;
+use super::inner::Inner;
+use super::request::{self, Headers};
+use super::route::{self, Known, Routes};
+use crate::schema::Kind;
+use crate::span::{Opened, open};
 
 /// A service whose requests are instrumented.
 #[derive(Clone)]
-pub struct Instrumented<S> {
-    pub(super) inner: S,
-    pub(super) settings: Arc<Settings>,
-    pub(super) routes: Arc<RouteCache>,
+pub struct Instrumented<S: Send> {
+    pub(super) inner: Inner<S>,
+    pub(super) routes: Arc<Routes>,
 }
 
-impl<S: std::fmt::Debug> std::fmt::Debug for Instrumented<S> {
+impl<S: Send> std::fmt::Debug for Instrumented<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instrumented")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("Instrumented").finish_non_exhaustive()
     }
 }
 
 impl<S, B, ResBody> Service<Request<B>> for Instrumented<S>
 where
-    S: Service<Request<B>, Response = Response<ResBody>>,
-    S::Error: std::fmt::Display,
+    S: Service<Request<B>, Response = Response<ResBody>> + Send + 'static,
+    S::Error: std::fmt::Display + 'static,
     ResBody: http_body::Body,
 {
     type Response = Response<super::ResponseBody<ResBody>>;
@@ -48,56 +44,62 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let telemetry = &self.settings.telemetry;
-        let known = self.routes.find(request.extensions(), &self.settings);
+        let known = self.routes.find(request.extensions());
+        let telemetry = &known.settings.telemetry;
         let method = route::method(request.method());
-        let head = request.method() == http::Method::HEAD;
+        let headers = Headers::of(request.headers());
         let caller = if telemetry.propagates() {
-            request::caller(request.headers())
+            headers.caller()
         } else {
             None
         };
-        let (span, scope) = if known.spans && telemetry.is_enabled() {
-            let span = Span::begin(telemetry, &SERVER, caller, || {
-                (
-                    known.span_name(method),
-                    request::attributes(&request, &known, method),
-                )
-            });
-            let scope = span.scope();
-            (Some(span), scope)
-        } else {
-            let context = match caller {
-                Some(caller) => OtelContext::current().with_remote_span_context(caller),
-                None => OtelContext::current(),
-            };
-            let context = if known.excluded {
-                context.with_telemetry_suppressed()
-            } else {
-                context
-            };
-            (
-                None,
-                Scope {
-                    context,
-                    telemetry: Some(telemetry.clone()),
+        let started = telemetry.tracer().clock.now();
+        let opened = if known.spans && telemetry.is_enabled() {
+            open(
+                telemetry,
+                Kind::Server,
+                caller.as_ref(),
+                started.wall,
+                || {
+                    (
+                        known.span_name(method),
+                        request::attributes(&request, &headers, &known, method),
+                    )
                 },
             )
+        } else {
+            without_span(&known, caller)
         };
         // Where the path is the route, the route says it.
         let path = match known.route {
             Some(route) if route == request.uri().path() => None,
             _ => Some(request.uri().path().into()),
         };
-        let exchange = Exchange::begin(self.settings.clone(), known, method, path, span, scope);
+        let exchange = Exchange::begin(known, opened, started, method, path);
         let inner = {
-            let _entered = exchange.enter();
+            let _entered = (!self.inner.is_lazy()).then(|| exchange.enter());
             self.inner.call(request)
         };
         ResponseFuture {
             inner: Some(inner),
             exchange: Some(exchange),
-            head,
         }
+    }
+}
+
+/// The caller's trace passes through. On an excluded route nothing inside makes a span either.
+#[cold]
+fn without_span(known: &Known, caller: Option<SpanContext>) -> Opened {
+    let context = match caller {
+        Some(caller) => OtelContext::current().with_remote_span_context(caller),
+        None => OtelContext::current(),
+    };
+    Opened {
+        context: if known.excluded {
+            context.with_telemetry_suppressed()
+        } else {
+            context
+        },
+        recording: false,
     }
 }

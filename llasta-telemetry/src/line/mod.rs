@@ -7,4 +7,6 @@
 mod time;
 mod write;
 
+#[cfg(feature = "http")]
+pub(crate) use self::write::Prepared;
 pub use self::write::{Level, Line, LineSink, Style};

@@ -1,38 +1,50 @@
 //! RFC 3339 in UTC with microseconds, the second cached.
 
-use std::cell::RefCell;
-use std::fmt::Write;
+use std::cell::Cell;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// As long as `2026-11-23T02:11:19.000123Z`.
+const LENGTH: usize = 27;
 
 thread_local! {
     /// The last second that was written on this thread, and how it reads.
-    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    static SECOND: Cell<(u64, [u8; LENGTH])> =
+        const { Cell::new((u64::MAX, *b"0000-00-00T00:00:00.000000Z")) };
 }
 
 /// Writes `2026-11-23T02:11:19.000123Z`.
 pub(super) fn write(at: SystemTime, out: &mut String) {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    SECOND.with_borrow_mut(|(second, text)| {
-        if *second != since.as_secs() {
-            *second = since.as_secs();
-            text.clear();
-            let (year, month, day) = date(since.as_secs() / 86_400);
-            let of_day = since.as_secs() % 86_400;
-            let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-            let _ = write!(
-                text,
-                "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}."
-            );
-        }
-        out.push_str(text);
-    });
-    let mut micros = since.subsec_micros();
-    let mut digits = *b"000000Z";
-    for digit in digits[..6].iter_mut().rev() {
-        *digit = b'0' + (micros % 10) as u8;
-        micros /= 10;
+    let (second, mut text) = SECOND.get();
+    if second != since.as_secs() {
+        text = write_second(since.as_secs());
+        SECOND.set((since.as_secs(), text));
     }
-    out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
+    let micros = since.subsec_micros();
+    digits(micros.into(), &mut text[20..26]);
+    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
+}
+
+#[cold]
+fn write_second(since_1970: u64) -> [u8; LENGTH] {
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let (year, month, day) = date(since_1970 / 86_400);
+    let of_day = since_1970 % 86_400;
+    digits(year, &mut text[0..4]);
+    digits(month, &mut text[5..7]);
+    digits(day, &mut text[8..10]);
+    digits(of_day / 3600, &mut text[11..13]);
+    digits(of_day / 60 % 60, &mut text[14..16]);
+    digits(of_day % 60, &mut text[17..19]);
+    text
+}
+
+/// The last decimal digits of a number, as many as there is room for.
+fn digits(mut number: u64, out: &mut [u8]) {
+    for digit in out.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
 }
 
 /// Year, month and day of a day counted from 1970, in the proleptic Gregorian calendar: the

@@ -119,6 +119,32 @@ impl LineSink {
         ids: Ids,
         fill: impl FnOnce(&mut Line<'_>),
     ) {
+        self.compose(|line| {
+            line.time(SystemTime::now());
+            line.origin(level, target, service);
+            line.ids(ids);
+            fill(line);
+        });
+    }
+
+    /// Writes one line whose origin was written before, at a time that is known.
+    #[cfg(feature = "http")]
+    pub(crate) fn write_prepared(
+        &self,
+        at: SystemTime,
+        origin: &Prepared,
+        ids: Ids,
+        fill: impl FnOnce(&mut Line<'_>),
+    ) {
+        self.compose(|line| {
+            line.time(at);
+            line.prepared(origin);
+            line.ids(ids);
+            fill(line);
+        });
+    }
+
+    fn compose(&self, fill: impl FnOnce(&mut Line<'_>)) {
         let mut own = String::new();
         BUFFER.with(|buffer| {
             // A value that logs while it is being logged gets a buffer of its own.
@@ -131,9 +157,7 @@ impl LineSink {
             let mut line = Line {
                 out,
                 style: self.style,
-                message: false,
             };
-            line.head(level, target, service, ids);
             fill(&mut line);
             line.out.push_str(if self.style == Style::Json {
                 "}\n"
@@ -145,21 +169,47 @@ impl LineSink {
     }
 }
 
+/// Part of a line that is the same in many, written once in the style of its sink.
+#[derive(Debug)]
+pub(crate) struct Prepared(Box<str>);
+
+#[cfg(feature = "http")]
+impl Prepared {
+    /// Fields.
+    pub(crate) fn fields(sink: &LineSink, fill: impl FnOnce(&mut Line<'_>)) -> Self {
+        let mut out = String::new();
+        fill(&mut Line {
+            out: &mut out,
+            style: sink.style,
+        });
+        Self(out.into())
+    }
+
+    /// Where a line comes from, for [`LineSink::write_prepared`].
+    pub(crate) fn origin(sink: &LineSink, level: Level, target: &str, service: &str) -> Self {
+        Self::fields(sink, |line| line.origin(level, target, service))
+    }
+}
+
 /// A line being written.
 #[derive(Debug)]
 pub struct Line<'a> {
     out: &'a mut String,
     style: Style,
-    message: bool,
 }
 
 impl Line<'_> {
-    fn head(&mut self, level: Level, target: &str, service: &str, ids: Ids) {
-        let now = SystemTime::now();
+    fn time(&mut self, at: SystemTime) {
+        self.out.push_str(match self.style {
+            Style::Json => "{\"timestamp\":\"",
+            Style::Pretty => "\x1b[2m",
+        });
+        time::write(at, self.out);
+    }
+
+    fn origin(&mut self, level: Level, target: &str, service: &str) {
         match self.style {
             Style::Json => {
-                self.out.push_str("{\"timestamp\":\"");
-                time::write(now, self.out);
                 self.out.push_str("\",\"level\":\"");
                 self.out.push_str(level.name());
                 self.out.push_str("\",\"target\":\"");
@@ -167,33 +217,44 @@ impl Line<'_> {
                 self.out.push_str("\",\"service.name\":\"");
                 escape(service, self.out);
                 self.out.push('"');
-                if ids.is_valid() {
-                    self.out.push_str(",\"trace_id\":\"");
-                    self.hex::<32>(&ids.trace_id.to_bytes());
-                    self.out.push_str("\",\"span_id\":\"");
-                    self.hex::<16>(&ids.span_id.to_bytes());
-                    self.out.push('"');
-                }
             }
             Style::Pretty => {
-                self.out.push_str("\x1b[2m");
-                time::write(now, self.out);
                 let _ = write!(
                     self.out,
                     "\x1b[0m {}{:>5}\x1b[0m \x1b[2m{target}\x1b[0m",
                     level.colour(),
                     level.name()
                 );
-                if ids.is_valid() {
-                    let _ = write!(self.out, " \x1b[2m{}\x1b[0m", ids.trace_id);
-                }
             }
         }
     }
 
+    fn ids(&mut self, ids: Ids) {
+        if !ids.is_valid() {
+            return;
+        }
+        match self.style {
+            Style::Json => {
+                // One piece, so that it is looked at once.
+                let mut piece = *b",\"trace_id\":\"00000000000000000000000000000000\",\"span_id\":\"0000000000000000\"";
+                write_hex(&ids.trace_id.to_bytes(), &mut piece[13..45]);
+                write_hex(&ids.span_id.to_bytes(), &mut piece[58..74]);
+                self.ascii(&piece);
+            }
+            Style::Pretty => {
+                let _ = write!(self.out, " \x1b[2m{}\x1b[0m", ids.trace_id);
+            }
+        }
+    }
+
+    /// Fields that were written before.
+    #[cfg(feature = "http")]
+    pub(crate) fn prepared(&mut self, prepared: &Prepared) {
+        self.out.push_str(&prepared.0);
+    }
+
     /// The message.
     pub fn message(&mut self, message: &str) {
-        self.message = true;
         match self.style {
             Style::Json => self.text("message", message),
             Style::Pretty => {
@@ -247,13 +308,6 @@ impl Line<'_> {
             self.out.push('.');
             self.ascii(&digits);
         }
-    }
-
-    /// Lower-case hex digits, `N` of them.
-    fn hex<const N: usize>(&mut self, bytes: &[u8]) {
-        let mut digits = [b'0'; N];
-        write_hex(bytes, &mut digits);
-        self.ascii(&digits);
     }
 
     fn ascii(&mut self, digits: &[u8]) {

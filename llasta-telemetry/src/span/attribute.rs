@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use opentelemetry::{Array, StringValue, Value};
 
-use crate::schema::{Strings, TwinForm};
+use super::tracer::Names;
+use crate::schema::{KeyDef, Strings, TwinForm};
+use crate::telemetry::Telemetry;
 
 /// A value for an attribute whose type is `T`.
 #[diagnostic::on_unimplemented(
@@ -110,8 +112,37 @@ impl IntoAttribute<Strings> for Vec<String> {
     }
 }
 
+/// Hands a value to `put` under each name that is asked for, and as much of it as the content
+/// policy lets out.
+pub(crate) fn name(
+    telemetry: &Telemetry,
+    key: &'static KeyDef,
+    value: Value,
+    mut put: impl FnMut(&'static str, Value),
+) {
+    let value = match value {
+        Value::String(text) if key.content => match telemetry.content().apply(key, text.as_str()) {
+            Some(text) => Value::String(text.into()),
+            None => return,
+        },
+        other => other,
+    };
+    let Some(other) = key.twin else {
+        return put(key.name, value);
+    };
+    let names = telemetry.tracer().names;
+    if names != Names::Llasta
+        && let Some(value) = twin(other.form, &value)
+    {
+        put(other.key.name, value);
+    }
+    if names != Names::Otel {
+        put(key.name, value);
+    }
+}
+
 /// The value under its other name, when it is written there at all.
-pub(super) fn twin(form: TwinForm, value: &Value) -> Option<Value> {
+fn twin(form: TwinForm, value: &Value) -> Option<Value> {
     match form {
         TwinForm::Same => Some(value.clone()),
         TwinForm::WhenTrue => (*value == Value::Bool(true)).then(|| value.clone()),

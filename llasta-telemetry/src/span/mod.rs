@@ -6,13 +6,19 @@
 //! anything is built, and the record is filled in place.
 
 mod attribute;
+mod open;
 mod recording;
 mod sampler;
 mod tracer;
 mod typed;
 
 pub use self::attribute::IntoAttribute;
+pub(crate) use self::attribute::name;
+#[cfg(feature = "http")]
+pub(crate) use self::open::{Opened, open};
 pub use self::sampler::Sampler;
 pub use self::tracer::{Clock, Names, SpanSink, Tracer};
 pub(crate) use self::tracer::{Ids, Moment, SystemClock};
+#[cfg(feature = "http")]
+pub(crate) use self::typed::fail;
 pub use self::typed::{InSpan, Span};

@@ -5,18 +5,15 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
-use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry::{Array, Context, KeyValue, Value};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status, TraceContextExt, TraceId};
+use opentelemetry::{Array, KeyValue, Value};
 
-use super::attribute::{IntoAttribute, twin};
-use super::recording::Recording;
+use super::attribute::{IntoAttribute, name};
+use super::open::{Opened, open};
 use super::tracer::{Moment, Names};
 use crate::content::truncate;
 use crate::context::{Carried, Entered, Ids, Scope};
-use crate::schema::{AttributeType, Key, KeyDef, Kind, Presence, SpanDef, http};
+use crate::schema::{AttributeType, Key, KeyDef, Presence, SpanDef, http};
 use crate::telemetry::Telemetry;
 
 /// A future that runs inside a span.
@@ -40,8 +37,6 @@ pub struct Span {
     recording: bool,
     /// The attributes that are known at the end are still owed.
     unfinished: bool,
-    /// How long it lasted, when somebody else has measured that already.
-    lasted: Option<Duration>,
 }
 
 impl Span {
@@ -65,81 +60,20 @@ impl Span {
     pub(crate) fn begin(
         telemetry: &Telemetry,
         def: &'static SpanDef,
-        remote: Option<SpanContext>,
+        remote: Option<&SpanContext>,
         say: impl FnOnce() -> (Cow<'static, str>, Vec<KeyValue>),
     ) -> Self {
-        let tracer = telemetry.tracer();
-        let started = tracer.clock.now();
-        let unfinished = def
-            .attributes
-            .iter()
-            .any(|(_, presence)| *presence == Presence::End);
-        let current = Context::current();
-        if !telemetry.is_enabled() || current.is_telemetry_suppressed() {
-            let scope = Scope {
-                context: current,
-                telemetry: Some(telemetry.clone()),
-            };
-            return Self {
-                scope,
-                def,
-                started,
-                recording: false,
-                unfinished,
-                lasted: None,
-            };
-        }
-        let parent = match remote {
-            Some(remote) => Some(remote),
-            None => Some(current.span().span_context().clone()).filter(SpanContext::is_valid),
-        };
-        let trace_id = parent
-            .as_ref()
-            .map_or_else(|| tracer.ids.trace(), SpanContext::trace_id);
-        let recording = tracer.sampler.keeps(parent.as_ref(), trace_id);
-        let flags = if recording {
-            TraceFlags::SAMPLED
-        } else {
-            TraceFlags::NOT_SAMPLED
-        };
-        let state = parent
-            .as_ref()
-            .map_or_else(TraceState::default, |parent| parent.trace_state().clone());
-        let span_context = SpanContext::new(trace_id, tracer.ids.span(), flags, false, state);
-        let context = if recording {
-            let (name, attributes) = say();
-            let data = SpanData {
-                span_context,
-                parent_span_id: parent
-                    .as_ref()
-                    .map_or(SpanId::INVALID, SpanContext::span_id),
-                parent_span_is_remote: parent.as_ref().is_some_and(SpanContext::is_remote),
-                span_kind: kind(def.kind),
-                name,
-                start_time: started.wall,
-                end_time: started.wall,
-                attributes,
-                dropped_attributes_count: 0,
-                events: SpanEvents::default(),
-                links: SpanLinks::default(),
-                status: Status::Unset,
-                instrumentation_scope: tracer.scope.clone(),
-            };
-            current.with_span(Recording::new(data, tracer.sink.clone()))
-        } else {
-            current.with_remote_span_context(span_context)
-        };
-        let scope = Scope {
-            context,
-            telemetry: Some(telemetry.clone()),
-        };
+        let started = telemetry.tracer().clock.now();
+        let Opened { context, recording } = open(telemetry, def.kind, remote, started.wall, say);
         Self {
-            scope,
+            scope: Scope {
+                context,
+                telemetry: Some(telemetry.clone()),
+            },
             def,
             started,
             recording,
-            unfinished,
-            lasted: None,
+            unfinished: true,
         }
     }
 
@@ -160,13 +94,7 @@ impl Span {
     }
 
     pub(crate) fn ids(&self) -> Ids {
-        let span = self.scope.context.span();
-        let context = span.span_context();
-        Ids {
-            trace_id: context.trace_id(),
-            span_id: context.span_id(),
-            sampled: context.is_sampled(),
-        }
+        Ids::of(&self.scope.context)
     }
 
     /// What vendors added to the trace, for the next neighbour.
@@ -227,38 +155,7 @@ impl Span {
         let Some(telemetry) = &self.scope.telemetry else {
             return;
         };
-        let value = match value {
-            Value::String(text) if key.content => {
-                match telemetry.content().apply(key, text.as_str()) {
-                    Some(text) => Value::String(text.into()),
-                    None => return,
-                }
-            }
-            other => other,
-        };
-        let Some(other) = key.twin else {
-            return self.put(key.name, value);
-        };
-        let names = telemetry.tracer().names;
-        if names != Names::Llasta
-            && let Some(value) = twin(other.form, &value)
-        {
-            self.put(other.key.name, value);
-        }
-        if names != Names::Otel {
-            self.put(key.name, value);
-        }
-    }
-
-    /// When it started.
-    pub(crate) fn started(&self) -> Moment {
-        self.started
-    }
-
-    /// Ends it so long after its start, for those who have measured that already.
-    #[cfg(feature = "http")]
-    pub(crate) fn end_after(mut self, lasted: Duration) {
-        self.lasted = Some(lasted);
+        name(telemetry, key, value, |name, value| self.put(name, value));
     }
 
     /// Sets an attribute of OpenTelemetry's, which has no other name and is no content.
@@ -281,21 +178,7 @@ impl Span {
         if !self.recording {
             return;
         }
-        let message = truncate(message, ERROR_MESSAGE_CHARS);
-        self.scope
-            .context
-            .span()
-            .set_status(Status::error(message.to_owned()));
-        self.put(
-            http::ERROR_TYPE.name(),
-            Value::String(error_type.into().into()),
-        );
-        if !message.is_empty() {
-            self.put(
-                http::ERROR_MESSAGE.name(),
-                Value::String(message.to_owned().into()),
-            );
-        }
+        fail(&self.scope.context.span(), error_type.into(), message);
     }
 
     /// Says that it failed with this error: `error.type` is the name of its type.
@@ -324,8 +207,21 @@ impl Drop for Span {
                 }
             }
         }
-        let end = self.started.wall + self.lasted.unwrap_or_else(|| self.elapsed());
+        let end = self.started.wall + self.elapsed();
         self.scope.context.span().end_with_timestamp(end);
+    }
+}
+
+/// Says that a span failed, to whoever holds no [`Span`].
+pub(crate) fn fail(span: &SpanRef<'_>, error_type: Cow<'static, str>, message: &str) {
+    let message = truncate(message, ERROR_MESSAGE_CHARS);
+    span.set_status(Status::error(message.to_owned()));
+    span.set_attribute(KeyValue::new(http::ERROR_TYPE.name(), error_type));
+    if !message.is_empty() {
+        span.set_attribute(KeyValue::new(
+            http::ERROR_MESSAGE.name(),
+            message.to_owned(),
+        ));
     }
 }
 
@@ -337,14 +233,6 @@ fn nothing(ty: AttributeType) -> Value {
         AttributeType::Bool => Value::Bool(false),
         AttributeType::String => Value::String("".into()),
         AttributeType::Strings => Value::Array(Array::String(Vec::new())),
-    }
-}
-
-fn kind(kind: Kind) -> SpanKind {
-    match kind {
-        Kind::Internal => SpanKind::Internal,
-        Kind::Server => SpanKind::Server,
-        Kind::Client => SpanKind::Client,
     }
 }
 

@@ -1,0 +1,116 @@
+//! How a span begins: the sampler is asked first, and everything else is built after its answer.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{
+    SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceState,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+use super::recording::Recording;
+use crate::schema::Kind;
+use crate::telemetry::Telemetry;
+
+/// A span that has begun: the context in which it is current.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) context: Context,
+    /// Whether it is kept. One that is not has ids to pass on and nothing else.
+    pub(crate) recording: bool,
+}
+
+/// What the sampler was asked, and said.
+enum Decided {
+    Kept(SpanContext, SpanId, bool),
+    NotKept(Context),
+}
+
+/// Opens a span under `remote` where there is one and under the current span otherwise. Its name
+/// and first attributes are only asked for when it is kept.
+#[inline]
+pub(crate) fn open(
+    telemetry: &Telemetry,
+    kind: Kind,
+    remote: Option<&SpanContext>,
+    start: SystemTime,
+    say: impl FnOnce() -> (Cow<'static, str>, Vec<KeyValue>),
+) -> Opened {
+    let decided = Context::map_current(|current| decide(telemetry, remote, current));
+    let (span_context, parent_span_id, parent_span_is_remote) = match decided {
+        Decided::Kept(context, parent, is_remote) => (context, parent, is_remote),
+        Decided::NotKept(context) => {
+            return Opened {
+                context,
+                recording: false,
+            };
+        }
+    };
+    // Whoever names it may enter spans of its own, so the current context is not held meanwhile.
+    let (name, attributes) = say();
+    let tracer = telemetry.tracer();
+    let data = SpanData {
+        span_context,
+        parent_span_id,
+        parent_span_is_remote,
+        span_kind: span_kind(kind),
+        name,
+        start_time: start,
+        end_time: start,
+        attributes,
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: tracer.scope.clone(),
+    };
+    Opened {
+        context: Context::current_with_span(Recording::new(data, tracer.sink.clone())),
+        recording: true,
+    }
+}
+
+#[inline]
+fn decide(telemetry: &Telemetry, remote: Option<&SpanContext>, current: &Context) -> Decided {
+    if !telemetry.is_enabled() || current.is_telemetry_suppressed() {
+        return Decided::NotKept(current.clone());
+    }
+    let tracer = telemetry.tracer();
+    let around = current.span();
+    let parent = remote.or_else(|| Some(around.span_context()).filter(|span| span.is_valid()));
+    let (trace_id, parent_id, is_remote, state) = match parent {
+        Some(parent) => (
+            parent.trace_id(),
+            parent.span_id(),
+            parent.is_remote(),
+            parent.trace_state().clone(),
+        ),
+        None => (
+            tracer.ids.trace(),
+            SpanId::INVALID,
+            false,
+            TraceState::default(),
+        ),
+    };
+    let keeps = tracer.sampler.keeps(parent, trace_id);
+    let flags = if keeps {
+        TraceFlags::SAMPLED
+    } else {
+        TraceFlags::NOT_SAMPLED
+    };
+    let context = SpanContext::new(trace_id, tracer.ids.span(), flags, false, state);
+    if keeps {
+        Decided::Kept(context, parent_id, is_remote)
+    } else {
+        Decided::NotKept(current.with_remote_span_context(context))
+    }
+}
+
+fn span_kind(kind: Kind) -> SpanKind {
+    match kind {
+        Kind::Internal => SpanKind::Internal,
+        Kind::Server => SpanKind::Server,
+        Kind::Client => SpanKind::Client,
+    }
+}
