@@ -173,10 +173,6 @@ impl Telemetry {
         &self.0.tracer
     }
 
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// Sends the spans that wait, on a thread of its own. Blocks until they are sent or the
     /// deadline has passed; in async code prefer [`flush`](Self::flush).
     pub fn flush_blocking(&self, deadline: Duration) -> Report {

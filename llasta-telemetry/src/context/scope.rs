@@ -1,6 +1,6 @@
 //! The current span and the current telemetry of this thread.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use opentelemetry::trace::{SpanId, TraceContextExt, TraceId};
 use opentelemetry::{Context, ContextGuard};
@@ -8,7 +8,8 @@ use opentelemetry::{Context, ContextGuard};
 use crate::telemetry::Telemetry;
 
 thread_local! {
-    static TELEMETRY: RefCell<Option<Telemetry>> = const { RefCell::new(None) };
+    /// Swapped as a whole, since that is what happens most; whoever reads it puts it back.
+    static TELEMETRY: Cell<Option<Telemetry>> = const { Cell::new(None) };
 }
 
 /// The ids of a span.
@@ -47,10 +48,12 @@ pub fn ids() -> Ids {
 
 /// The telemetry that records the current span, when there is one.
 pub(crate) fn current_telemetry<R>(read: impl FnOnce(Option<&Telemetry>) -> R) -> R {
-    TELEMETRY.with(|current| match current.try_borrow() {
-        Ok(current) => read(current.as_ref()),
-        Err(_) => read(None),
-    })
+    let current = TELEMETRY.with(|current| {
+        let telemetry = current.take();
+        current.set(telemetry.clone());
+        telemetry
+    });
+    read(current.as_ref())
 }
 
 /// A context that can be entered: a span's, or the one that was current when it was taken.
@@ -80,22 +83,9 @@ impl Scope {
 /// Makes a context and a telemetry current on this thread until the guard is dropped.
 #[inline]
 pub(crate) fn enter(context: &Context, telemetry: Option<&Telemetry>) -> Entered {
-    let context = context.clone().attach();
-    let outer = TELEMETRY.with(|current| {
-        let Ok(mut current) = current.try_borrow_mut() else {
-            return None;
-        };
-        // Inside one service it is nearly always the same: nothing to swap, nothing to count.
-        let same = match (&*current, telemetry) {
-            (Some(outer), Some(inner)) => outer.is(inner),
-            (None, None) => true,
-            _ => false,
-        };
-        (!same).then(|| std::mem::replace(&mut *current, telemetry.cloned()))
-    });
     Entered {
-        outer,
-        _context: context,
+        outer: TELEMETRY.replace(telemetry.cloned()),
+        _context: context.clone().attach(),
     }
 }
 
@@ -103,21 +93,16 @@ pub(crate) fn enter(context: &Context, telemetry: Option<&Telemetry>) -> Entered
 #[derive(Debug)]
 #[must_use = "the scope is left when this is dropped"]
 pub struct Entered {
-    /// What was current before, when it was another.
-    outer: Option<Option<Telemetry>>,
+    /// What was current before.
+    outer: Option<Telemetry>,
     /// Dropped after `outer` is put back; also keeps the guard on its thread.
     _context: ContextGuard,
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(outer) = self.outer.take() {
-            // `try_with`: the thread may be ending.
-            let _ = TELEMETRY.try_with(|current| {
-                if let Ok(mut current) = current.try_borrow_mut() {
-                    *current = outer;
-                }
-            });
-        }
+        // `try_with`: the thread may be ending.
+        let _ = TELEMETRY.try_with(|current| current.set(self.outer.take()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use opentelemetry::trace::TraceContextExt;
@@ -160,6 +160,18 @@ impl Exchange {
         clock.since(&self.started)
     }
 
+    /// The time on the wall, so long after the start.
+    fn at(&self, lasted: Duration) -> SystemTime {
+        let settings = &self.known.settings;
+        if self.recording {
+            self.started.wall + lasted
+        } else if settings.access.is_some() {
+            settings.telemetry.tracer().clock.wall()
+        } else {
+            SystemTime::UNIX_EPOCH
+        }
+    }
+
     /// Whether nothing is left to settle.
     pub(super) fn is_settled(&self) -> bool {
         self.settled
@@ -195,7 +207,7 @@ impl Exchange {
                 .duration
                 .observe_with(lasted.as_secs_f64(), exemplar);
         }
-        let at = self.started.wall + lasted;
+        let at = self.at(lasted);
         if let Some(access) = &self.known.settings.access {
             access.write(&Ended {
                 known: &self.known,

@@ -10,9 +10,10 @@ use tower_layer::Layer;
 use super::access::Access;
 use super::hook::{Attributes, OnRequest, OnResponse, RequestHead, ResponseHead};
 use super::inner::Inner;
-use super::metrics::{RequestMetrics, ServiceMetrics};
+use super::metrics::RequestMetrics;
 use super::route::Routes;
 use super::service::Instrumented;
+use super::service_metrics::ServiceMetrics;
 use crate::telemetry::Telemetry;
 
 /// Instruments every request that passes through it. Put it outside of all other layers.

@@ -1,14 +1,10 @@
 //! Where request metrics are recorded: resolved once for each route.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-use crate::metrics::{Counter, Family, Gauge, Handle, Histogram, Registry};
-use crate::schema::buckets::HTTP_SECONDS;
+use crate::metrics::{Counter, Family, Gauge, Handle, Histogram};
+use crate::schema::LabelSet;
 use crate::schema::chatbot::ChatbotMetrics;
 use crate::schema::faiss_wrap::FaissWrapMetrics;
 use crate::schema::labels::{ChatEndpoint, IndexEndpoint, Outcome};
-use crate::schema::{Instrument, LabelDef, LabelSet, LabelValues, MetricDef};
 
 /// The series of one endpoint.
 #[derive(Debug, Clone)]
@@ -31,7 +27,7 @@ pub trait RequestMetrics: Send + Sync + 'static {
 }
 
 /// The value of the label `endpoint` for requests that match no route.
-const UNMATCHED: &str = "unmatched";
+pub(super) const UNMATCHED: &str = "unmatched";
 
 impl EndpointMetrics {
     /// The series at one place of families that have `endpoint` and then, for the counter,
@@ -74,11 +70,11 @@ fn place<L: LabelSet>(value: &str) -> Option<usize> {
 }
 
 /// The families that every service counts its requests with.
-pub(crate) struct RequestFamilies<'a> {
-    requests: &'a Family<Counter>,
-    duration: &'a Family<Histogram>,
-    in_flight: &'a Family<Gauge>,
-    first_byte: Option<&'a Family<Histogram>>,
+pub(super) struct RequestFamilies<'a> {
+    pub(super) requests: &'a Family<Counter>,
+    pub(super) duration: &'a Family<Histogram>,
+    pub(super) in_flight: &'a Family<Gauge>,
+    pub(super) first_byte: Option<&'a Family<Histogram>>,
 }
 
 impl RequestFamilies<'_> {
@@ -94,7 +90,7 @@ impl RequestFamilies<'_> {
         )
     }
 
-    fn with(&self, endpoint: &str) -> EndpointMetrics {
+    pub(super) fn with(&self, endpoint: &str) -> EndpointMetrics {
         EndpointMetrics::closed(
             |outcome| self.requests.with(&[endpoint], outcome),
             self.duration.with(&[endpoint], 0),
@@ -124,121 +120,4 @@ impl FaissWrapMetrics {
             first_byte: None,
         }
     }
-}
-
-/// Request metrics under a service's own prefix, for any service: `{prefix}_requests_total`
-/// (endpoint, status), `{prefix}_request_duration_seconds`, `{prefix}_requests_in_flight` and
-/// `{prefix}_time_to_first_byte_seconds` (endpoint). The endpoint is the route.
-#[derive(Debug, Clone)]
-pub struct ServiceMetrics {
-    requests: Family<Counter>,
-    duration: Family<Histogram>,
-    in_flight: Family<Gauge>,
-    first_byte: Family<Histogram>,
-}
-
-impl ServiceMetrics {
-    /// Registers them. What Prometheus does not allow in a name becomes an underscore.
-    pub fn named(registry: &Registry, service: &str) -> Self {
-        let [requests, duration, in_flight, first_byte] = definitions(service);
-        let metrics = Self {
-            requests: registry.family(requests),
-            duration: registry.family(duration),
-            in_flight: registry.family(in_flight),
-            first_byte: registry.family(first_byte),
-        };
-        metrics.endpoint(None);
-        metrics
-    }
-}
-
-impl RequestMetrics for ServiceMetrics {
-    fn endpoint(&self, route: Option<&str>) -> Option<EndpointMetrics> {
-        let families = RequestFamilies {
-            requests: &self.requests,
-            duration: &self.duration,
-            in_flight: &self.in_flight,
-            first_byte: Some(&self.first_byte),
-        };
-        Some(families.with(route.unwrap_or(UNMATCHED)))
-    }
-}
-
-/// A definition lives as long as the program, as those that `schema!` writes do. There is one set
-/// for each prefix, and prefixes come from the program.
-fn definitions(service: &str) -> [&'static MetricDef; 4] {
-    static KNOWN: Mutex<Option<HashMap<String, [&'static MetricDef; 4]>>> = Mutex::new(None);
-    const ENDPOINT: LabelDef = LabelDef {
-        name: "endpoint",
-        values: LabelValues::Text,
-    };
-    const STATUS: LabelDef = LabelDef {
-        name: "status",
-        values: LabelValues::Closed(Outcome::VALUES),
-    };
-
-    let prefix: String = service
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    *known.entry(prefix).or_insert_with_key(|prefix| {
-        let define = |suffix, instrument, brief, unit, labels, buckets| -> &'static MetricDef {
-            let first = if prefix.starts_with(|letter: char| letter.is_ascii_digit()) {
-                "_"
-            } else {
-                ""
-            };
-            let name = Box::leak(format!("{first}{prefix}_{suffix}").into_boxed_str());
-            Box::leak(Box::new(MetricDef {
-                name,
-                instrument,
-                brief,
-                unit,
-                labels,
-                buckets,
-            }))
-        };
-        [
-            define(
-                "requests_total",
-                Instrument::Counter,
-                "Requests by the way they ended.",
-                None,
-                &[ENDPOINT, STATUS],
-                &[],
-            ),
-            define(
-                "request_duration_seconds",
-                Instrument::Histogram,
-                "Seconds from the first byte in to the last byte out.",
-                Some("s"),
-                &[ENDPOINT],
-                HTTP_SECONDS,
-            ),
-            define(
-                "requests_in_flight",
-                Instrument::Gauge,
-                "Requests being answered.",
-                None,
-                &[ENDPOINT],
-                &[],
-            ),
-            define(
-                "time_to_first_byte_seconds",
-                Instrument::Histogram,
-                "Seconds from the first byte in to the first byte out.",
-                Some("s"),
-                &[ENDPOINT],
-                HTTP_SECONDS,
-            ),
-        ]
-    })
 }

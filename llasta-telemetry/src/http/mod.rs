@@ -19,12 +19,14 @@ mod metrics;
 mod request;
 mod route;
 mod service;
+mod service_metrics;
 
 pub use self::body::ResponseBody;
 pub use self::exchange::Failure;
 pub use self::future::ResponseFuture;
 pub use self::hook::{Attributes, RequestHead, ResponseHead};
 pub use self::layer::TelemetryLayer;
-pub use self::metrics::{EndpointMetrics, RequestMetrics, ServiceMetrics};
+pub use self::metrics::{EndpointMetrics, RequestMetrics};
 pub use self::route::Route;
 pub use self::service::Instrumented;
+pub use self::service_metrics::{ServiceMetrics, ServiceMetricsBuilder};

@@ -53,20 +53,17 @@ where
         } else {
             None
         };
-        let started = telemetry.tracer().clock.now();
+        let clock = &telemetry.tracer().clock;
+        let mut started = clock.steady();
         let opened = if known.spans && telemetry.is_enabled() {
-            open(
-                telemetry,
-                Kind::Server,
-                caller.as_ref(),
-                started.wall,
-                || {
-                    (
-                        known.span_name(method),
-                        request::attributes(&request, &headers, &known, method),
-                    )
-                },
-            )
+            open(telemetry, Kind::Server, caller.as_ref(), || {
+                started.wall = clock.wall();
+                (
+                    started.wall,
+                    known.span_name(method),
+                    request::attributes(&request, &headers, &known, method),
+                )
+            })
         } else {
             without_span(&known, caller)
         };

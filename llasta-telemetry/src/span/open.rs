@@ -27,15 +27,14 @@ enum Decided {
     NotKept(Context),
 }
 
-/// Opens a span under `remote` where there is one and under the current span otherwise. Its name
-/// and first attributes are only asked for when it is kept.
+/// Opens a span under `remote` where there is one and under the current span otherwise. Its start,
+/// name and first attributes are only asked for when it is kept.
 #[inline]
 pub(crate) fn open(
     telemetry: &Telemetry,
     kind: Kind,
     remote: Option<&SpanContext>,
-    start: SystemTime,
-    say: impl FnOnce() -> (Cow<'static, str>, Vec<KeyValue>),
+    say: impl FnOnce() -> (SystemTime, Cow<'static, str>, Vec<KeyValue>),
 ) -> Opened {
     let decided = Context::map_current(|current| decide(telemetry, remote, current));
     let (span_context, parent_span_id, parent_span_is_remote) = match decided {
@@ -48,7 +47,7 @@ pub(crate) fn open(
         }
     };
     // Whoever names it may enter spans of its own, so the current context is not held meanwhile.
-    let (name, attributes) = say();
+    let (start, name, attributes) = say();
     let tracer = telemetry.tracer();
     let data = SpanData {
         span_context,

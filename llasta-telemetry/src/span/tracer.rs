@@ -101,12 +101,28 @@ pub(crate) struct Moment {
 
 impl SystemClock {
     pub(crate) fn now(&self) -> Moment {
-        let wall = match self {
+        Moment {
+            wall: self.wall(),
+            steady: Instant::now(),
+        }
+    }
+
+    /// The time on the wall.
+    pub(crate) fn wall(&self) -> SystemTime {
+        match self {
             Self::System => SystemTime::now(),
             Self::Custom(clock) => clock.now(),
-        };
+        }
+    }
+
+    /// The time now, where the wall may turn out not to matter: the system's is not looked at.
+    #[cfg(feature = "http")]
+    pub(crate) fn steady(&self) -> Moment {
         Moment {
-            wall,
+            wall: match self {
+                Self::System => SystemTime::UNIX_EPOCH,
+                Self::Custom(clock) => clock.now(),
+            },
             steady: Instant::now(),
         }
     }

@@ -64,7 +64,10 @@ impl Span {
         say: impl FnOnce() -> (Cow<'static, str>, Vec<KeyValue>),
     ) -> Self {
         let started = telemetry.tracer().clock.now();
-        let Opened { context, recording } = open(telemetry, def.kind, remote, started.wall, say);
+        let Opened { context, recording } = open(telemetry, def.kind, remote, || {
+            let (name, attributes) = say();
+            (started.wall, name, attributes)
+        });
         Self {
             scope: Scope {
                 context,

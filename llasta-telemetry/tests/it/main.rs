@@ -12,6 +12,7 @@ mod floors;
 mod house;
 mod http_answers;
 mod http_endings;
+mod http_settings;
 mod install;
 mod lines;
 mod llm;

@@ -1,0 +1,316 @@
+//! Request metrics of any service, under names of its own.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::metrics::{EndpointMetrics, RequestFamilies, RequestMetrics, UNMATCHED};
+use crate::error::Error;
+use crate::metrics::{Counter, Family, Gauge, Histogram, Registry};
+use crate::schema::buckets::HTTP_SECONDS;
+use crate::schema::labels::Outcome;
+use crate::schema::{Instrument, LabelDef, LabelSet, LabelValues, MetricDef};
+
+type Endpoint = dyn Fn(&str) -> Option<Cow<'static, str>> + Send + Sync;
+
+/// Request metrics under a service's own prefix, for any service: `{prefix}_requests_total`
+/// (endpoint, status), `{prefix}_request_duration_seconds`, `{prefix}_requests_in_flight` and
+/// `{prefix}_time_to_first_byte_seconds` (endpoint). The endpoint is the route.
+#[derive(Clone)]
+pub struct ServiceMetrics {
+    requests: Family<Counter>,
+    duration: Family<Histogram>,
+    in_flight: Family<Gauge>,
+    first_byte: Option<Family<Histogram>>,
+    endpoint: Option<Arc<Endpoint>>,
+}
+
+impl fmt::Debug for ServiceMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceMetrics")
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceMetrics {
+    /// Registers them under their usual names. What Prometheus does not allow in a name becomes an
+    /// underscore.
+    pub fn named(registry: &Registry, service: &str) -> Self {
+        Names::of(service).register(registry, HTTP_SECONDS, None)
+    }
+
+    /// Begins metrics whose names, buckets or endpoints are not the usual ones.
+    ///
+    /// ```
+    /// use llasta_telemetry::Telemetry;
+    /// use llasta_telemetry::http::{ServiceMetrics, TelemetryLayer};
+    ///
+    /// # fn main() -> Result<(), llasta_telemetry::Error> {
+    /// let telemetry = Telemetry::disabled();
+    /// let metrics = ServiceMetrics::builder("shop")
+    ///     .duration("shop_latency_seconds")
+    ///     .buckets([0.01, 0.1, 1.0, 10.0])
+    ///     .endpoint(|route| Some(route.trim_start_matches("/api/").to_owned().into()))
+    ///     .register(telemetry.registry())?;
+    /// let layer = TelemetryLayer::new(&telemetry, metrics);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn builder(prefix: &str) -> ServiceMetricsBuilder {
+        ServiceMetricsBuilder {
+            names: Names::of(prefix),
+            buckets: HTTP_SECONDS.to_vec(),
+            endpoint: None,
+        }
+    }
+}
+
+impl RequestMetrics for ServiceMetrics {
+    fn endpoint(&self, route: Option<&str>) -> Option<EndpointMetrics> {
+        let families = RequestFamilies {
+            requests: &self.requests,
+            duration: &self.duration,
+            in_flight: &self.in_flight,
+            first_byte: self.first_byte.as_ref(),
+        };
+        let endpoint = match (route, &self.endpoint) {
+            (None, _) => UNMATCHED.into(),
+            (Some(route), None) => Cow::Borrowed(route),
+            (Some(route), Some(name)) => name(route)?,
+        };
+        Some(families.with(&endpoint))
+    }
+}
+
+/// Names, buckets and endpoints of [`ServiceMetrics`].
+pub struct ServiceMetricsBuilder {
+    names: Names,
+    buckets: Vec<f64>,
+    endpoint: Option<Arc<Endpoint>>,
+}
+
+impl fmt::Debug for ServiceMetricsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceMetricsBuilder")
+            .field("names", &self.names)
+            .field("buckets", &self.buckets)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceMetricsBuilder {
+    /// The name of the counter of requests; it ends in `_total`.
+    #[must_use]
+    pub fn requests(mut self, name: impl Into<String>) -> Self {
+        self.names.requests = name.into();
+        self
+    }
+
+    /// The name of the histogram of durations, in seconds.
+    #[must_use]
+    pub fn duration(mut self, name: impl Into<String>) -> Self {
+        self.names.duration = name.into();
+        self
+    }
+
+    /// The name of the gauge of requests being answered.
+    #[must_use]
+    pub fn in_flight(mut self, name: impl Into<String>) -> Self {
+        self.names.in_flight = name.into();
+        self
+    }
+
+    /// The name of the histogram of times to the first byte, in seconds; `None` for no such
+    /// metric.
+    #[must_use]
+    pub fn first_byte(mut self, name: Option<String>) -> Self {
+        self.names.first_byte = name;
+        self
+    }
+
+    /// Upper bounds of the buckets of both histograms, in seconds, each larger than the one before.
+    #[must_use]
+    pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
+        self.buckets = bounds.into();
+        self
+    }
+
+    /// Names the endpoint of a route; `None` leaves the route uncounted. Called once for each
+    /// route. Requests that match no route are always counted as `unmatched`.
+    #[must_use]
+    pub fn endpoint(
+        mut self,
+        name: impl Fn(&str) -> Option<Cow<'static, str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.endpoint = Some(Arc::new(name));
+        self
+    }
+
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    ///
+    /// A name that Prometheus does not allow, a counter whose name does not end in `_total`, one
+    /// name for two metrics, or buckets that do not rise.
+    pub fn register(self, registry: &Registry) -> Result<ServiceMetrics, Error> {
+        self.names.check()?;
+        let rises = self.buckets.windows(2).all(|pair| pair[0] < pair[1]);
+        if self.buckets.is_empty() || !rises || self.buckets.iter().any(|bound| !bound.is_finite())
+        {
+            return Err(Error::config(format!(
+                "the buckets {:?} do not rise: give finite bounds in seconds, each larger than the one before",
+                self.buckets
+            )));
+        }
+        Ok(self.names.register(registry, &self.buckets, self.endpoint))
+    }
+}
+
+/// The names of the four metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Names {
+    requests: String,
+    duration: String,
+    in_flight: String,
+    first_byte: Option<String>,
+}
+
+impl Names {
+    fn of(service: &str) -> Self {
+        let mut prefix: String = service
+            .chars()
+            .map(|letter| {
+                if letter.is_ascii_alphanumeric() {
+                    letter
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        if prefix.starts_with(|letter: char| letter.is_ascii_digit()) {
+            prefix.insert(0, '_');
+        }
+        Self {
+            requests: format!("{prefix}_requests_total"),
+            duration: format!("{prefix}_request_duration_seconds"),
+            in_flight: format!("{prefix}_requests_in_flight"),
+            first_byte: Some(format!("{prefix}_time_to_first_byte_seconds")),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &String> {
+        [&self.requests, &self.duration, &self.in_flight]
+            .into_iter()
+            .chain(&self.first_byte)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        for (at, name) in self.all().enumerate() {
+            let first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
+            let later = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            if !name.starts_with(first) || !name.chars().all(later) {
+                return Err(Error::config(format!(
+                    "`{name}` is no name of a metric: use letters, digits and underscores, and no digit first"
+                )));
+            }
+            if self.all().skip(at + 1).any(|other| other == name) {
+                return Err(Error::config(format!(
+                    "two request metrics are named `{name}`: rename one of them"
+                )));
+            }
+        }
+        if !self.requests.ends_with("_total") {
+            return Err(Error::config(format!(
+                "`{}` counts requests, and the name of a counter ends in _total",
+                self.requests
+            )));
+        }
+        Ok(())
+    }
+
+    fn register(
+        self,
+        registry: &Registry,
+        buckets: &[f64],
+        endpoint: Option<Arc<Endpoint>>,
+    ) -> ServiceMetrics {
+        let [requests, duration, in_flight, first_byte] = definitions(&self, buckets);
+        let metrics = ServiceMetrics {
+            requests: registry.family(requests),
+            duration: registry.family(duration),
+            in_flight: registry.family(in_flight),
+            first_byte: self.first_byte.map(|_| registry.family(first_byte)),
+            endpoint,
+        };
+        // The series of requests that match no route exist from the start.
+        RequestMetrics::endpoint(&metrics, None);
+        metrics
+    }
+}
+
+type Definitions = [&'static MetricDef; 4];
+/// By the names, and the bits of the buckets.
+type Defined = HashMap<(Names, Vec<u64>), Definitions>;
+
+/// A definition lives as long as the program, as those that `schema!` writes do. There is one set
+/// for each set of names and buckets, and those come from the program.
+fn definitions(names: &Names, buckets: &[f64]) -> Definitions {
+    static KNOWN: Mutex<Option<Defined>> = Mutex::new(None);
+    const ENDPOINT: LabelDef = LabelDef {
+        name: "endpoint",
+        values: LabelValues::Text,
+    };
+    const STATUS: LabelDef = LabelDef {
+        name: "status",
+        values: LabelValues::Closed(Outcome::VALUES),
+    };
+
+    let bits = buckets.iter().map(|bound| bound.to_bits()).collect();
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    *known.entry((names.clone(), bits)).or_insert_with(|| {
+        let buckets: &'static [f64] = Vec::leak(buckets.to_vec());
+        let histogram = |name: &str, brief| {
+            define(MetricDef {
+                name: String::leak(name.to_owned()),
+                instrument: Instrument::Histogram,
+                brief,
+                unit: Some("s"),
+                labels: &[ENDPOINT],
+                buckets,
+            })
+        };
+        [
+            define(MetricDef {
+                name: String::leak(names.requests.clone()),
+                instrument: Instrument::Counter,
+                brief: "Requests by the way they ended.",
+                unit: None,
+                labels: &[ENDPOINT, STATUS],
+                buckets: &[],
+            }),
+            histogram(
+                &names.duration,
+                "Seconds from the first byte in to the last byte out.",
+            ),
+            define(MetricDef {
+                name: String::leak(names.in_flight.clone()),
+                instrument: Instrument::Gauge,
+                brief: "Requests being answered.",
+                unit: None,
+                labels: &[ENDPOINT],
+                buckets: &[],
+            }),
+            histogram(
+                names.first_byte.as_deref().unwrap_or_default(),
+                "Seconds from the first byte in to the first byte out.",
+            ),
+        ]
+    })
+}
+
+fn define(def: MetricDef) -> &'static MetricDef {
+    Box::leak(Box::new(def))
+}
