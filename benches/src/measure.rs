@@ -45,6 +45,12 @@ impl Group {
         }
     }
 
+    /// Whether its first variant does the same work without telemetry: then what the others add is
+    /// shown too.
+    pub fn has_base(self) -> bool {
+        matches!(self, Self::Server | Self::Client | Self::Chunk)
+    }
+
     /// Operations in one batch.
     pub fn batch(self) -> usize {
         match self {

@@ -1,8 +1,19 @@
 //! The work that is done with and without telemetry.
 
+pub(crate) mod chunk;
+mod client;
+pub mod page;
+mod repeat;
 mod server;
 
+pub use self::chunk::Chunks;
+pub use self::client::Client;
+pub use self::repeat::Repeat;
 pub use self::server::{NoopLayer, Server, chat_router};
+
+/// The body of every request, 83 bytes.
+const QUESTION: &str =
+    r#"{"messages":[{"role":"user","content":"What is monitored, and where?"}],"stream":0}"#;
 
 /// What proves that a subject did its work.
 #[derive(Default)]

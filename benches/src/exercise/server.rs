@@ -10,11 +10,8 @@ use http_body_util::BodyExt;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service, ServiceExt};
 
-use super::Proof;
+use super::{Proof, QUESTION};
 use crate::measure::Subject;
-
-const QUESTION: &str =
-    r#"{"messages":[{"role":"user","content":"What is monitored, and where?"}],"stream":0}"#;
 
 /// A router and the requests it gets: `POST /api/chat`, six headers, a body of 83 bytes.
 #[derive(Debug)]
