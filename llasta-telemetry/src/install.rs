@@ -18,6 +18,7 @@ use opentelemetry_sdk::trace::{
 
 use self::environment::Environment;
 use crate::content::ContentPolicy;
+use crate::context::baggage;
 use crate::error::{Error, ErrorKind};
 use crate::line::{LineSink, Style};
 use crate::metrics::Registry;
@@ -50,6 +51,7 @@ pub struct Builder {
     sampler: Option<Sampler>,
     names: Option<Names>,
     content: Option<ContentPolicy>,
+    baggage: Option<Vec<Cow<'static, str>>>,
     limits: Option<QueueLimits>,
     style: Option<Style>,
     lines: Option<LineSink>,
@@ -122,6 +124,18 @@ impl Builder {
     #[must_use]
     pub fn content(mut self, content: ContentPolicy) -> Self {
         self.content = Some(content);
+        self
+    }
+
+    /// Which baggage entries become attributes of spans and fields of log lines, instead of
+    /// `session.id` and `gen_ai.conversation.id`; goes before `LLASTA_BAGGAGE_ATTRIBUTES`. Entries
+    /// that are not listed are passed on and not recorded.
+    #[must_use]
+    pub fn baggage_attributes(
+        mut self,
+        names: impl IntoIterator<Item = impl Into<Cow<'static, str>>>,
+    ) -> Self {
+        self.baggage = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -214,6 +228,13 @@ impl Builder {
 
     fn assemble(mut self, environment: &Environment) -> Result<(Guard, Option<SdkTracer>), Error> {
         let enabled = !environment.disabled;
+        let baggage_keys = match self.baggage.take() {
+            Some(names) => baggage::allow_list(names)?,
+            None => environment
+                .baggage_keys
+                .clone()
+                .unwrap_or_else(baggage::default_keys),
+        };
         let resource = self.resource(environment);
         let service = resource
             .get(&opentelemetry::Key::from_static_str(
@@ -264,6 +285,7 @@ impl Builder {
             resource,
             enabled,
             propagate: environment.propagate,
+            baggage_keys,
             tracer: Tracer {
                 sampler,
                 names: self.names.or(environment.names).unwrap_or_default(),

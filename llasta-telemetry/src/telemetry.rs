@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
+use opentelemetry::{InstrumentationScope, Key};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
@@ -27,12 +27,33 @@ pub(crate) struct Inner {
     pub(crate) service: Arc<str>,
     pub(crate) resource: Resource,
     pub(crate) enabled: bool,
-    pub(crate) propagate: bool,
+    pub(crate) propagate: Propagate,
+    /// Which baggage entries become attributes and log fields.
+    pub(crate) baggage_keys: Box<[Key]>,
     pub(crate) tracer: Tracer,
     pub(crate) registry: Registry,
     pub(crate) content: ContentPolicy,
     pub(crate) lines: Option<LineSink>,
     pub(crate) exporting: Arc<dyn Exporting>,
+}
+
+/// What is read from callers and sent to neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Propagate {
+    pub(crate) trace_context: bool,
+    pub(crate) baggage: bool,
+}
+
+impl Propagate {
+    /// The specification's default.
+    pub(crate) const ALL: Self = Self {
+        trace_context: true,
+        baggage: true,
+    };
+    pub(crate) const NONE: Self = Self {
+        trace_context: false,
+        baggage: false,
+    };
 }
 
 /// What runs behind a telemetry until it is shut down.
@@ -84,7 +105,8 @@ static DISABLED: LazyLock<Telemetry> = LazyLock::new(|| {
         service: Arc::from("unknown_service"),
         resource: Resource::builder_empty().build(),
         enabled: false,
-        propagate: false,
+        propagate: Propagate::NONE,
+        baggage_keys: Box::default(),
         tracer: Tracer {
             sampler: Sampler::AlwaysOff,
             names: Names::Both,
@@ -159,9 +181,21 @@ impl Telemetry {
         self.0.enabled
     }
 
-    /// Whether ids are sent along to neighbours; `OTEL_PROPAGATORS=none` switches that off.
+    /// Whether ids are read from callers and sent along to neighbours; `OTEL_PROPAGATORS` without
+    /// `tracecontext` switches that off.
     pub fn propagates(&self) -> bool {
-        self.0.propagate
+        self.0.propagate.trace_context
+    }
+
+    /// Whether baggage is read from callers and sent along to neighbours; `OTEL_PROPAGATORS`
+    /// without `baggage` switches that off.
+    pub fn propagates_baggage(&self) -> bool {
+        self.0.propagate.baggage
+    }
+
+    /// Which [baggage](crate::context::baggage) entries become attributes and log fields.
+    pub fn baggage_keys(&self) -> &[Key] {
+        &self.0.baggage_keys
     }
 
     /// Where log lines go, when they are written at all.

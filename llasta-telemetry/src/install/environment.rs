@@ -3,11 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use opentelemetry::Key;
+
 use crate::content::ContentPolicy;
+use crate::context::baggage;
 use crate::error::Error;
 use crate::line::Style;
 use crate::pipeline::QueueLimits;
 use crate::span::{Names, Sampler};
+use crate::telemetry::Propagate;
 
 /// The settings that come from the environment.
 #[derive(Debug, Clone)]
@@ -16,7 +20,8 @@ pub(super) struct Environment {
     pub(super) attributes: Vec<(String, String)>,
     pub(super) disabled: bool,
     pub(super) exports: bool,
-    pub(super) propagate: bool,
+    pub(super) propagate: Propagate,
+    pub(super) baggage_keys: Option<Box<[Key]>>,
     /// With the variable it comes from.
     pub(super) endpoint: Option<(&'static str, String)>,
     pub(super) sampler: Option<Sampler>,
@@ -52,7 +57,7 @@ impl Environment {
             }
         };
         let propagate = match get("OTEL_PROPAGATORS") {
-            None => true,
+            None => Propagate::ALL,
             Some(list) => {
                 let known = ["tracecontext", "baggage", "none"];
                 if let Some(other) = list
@@ -64,7 +69,11 @@ impl Environment {
                         "OTEL_PROPAGATORS names `{other}`: use tracecontext, baggage or none"
                     )));
                 }
-                list.split(',').any(|name| name.trim() == "tracecontext")
+                let names = |one: &str| list.split(',').any(|name| name.trim() == one);
+                Propagate {
+                    trace_context: names("tracecontext"),
+                    baggage: names("baggage"),
+                }
             }
         };
         for variable in [
@@ -93,6 +102,7 @@ impl Environment {
                 .is_some_and(|value| value.trim().eq_ignore_ascii_case("true")),
             exports,
             propagate,
+            baggage_keys: baggage_keys(get)?,
             endpoint: first([
                 "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -116,6 +126,21 @@ fn parse<T: FromStr<Err = Error>>(
     value
         .transpose()
         .map_err(|error: Error| error.about(variable))
+}
+
+/// `name,name`, or `none`.
+fn baggage_keys(get: impl Fn(&str) -> Option<String>) -> Result<Option<Box<[Key]>>, Error> {
+    const VARIABLE: &str = "LLASTA_BAGGAGE_ATTRIBUTES";
+    let Some(list) = get(VARIABLE) else {
+        return Ok(None);
+    };
+    let names = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && *name != "none");
+    baggage::allow_list(names.map(str::to_owned))
+        .map(Some)
+        .map_err(|error| error.about(VARIABLE))
 }
 
 fn limits(get: impl Fn(&str) -> Option<String>) -> Result<QueueLimits, Error> {

@@ -7,7 +7,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use crate::context::ids;
+use crate::context::{baggage, ids};
 use crate::line::{Level, Line};
 use crate::telemetry::Telemetry;
 
@@ -48,6 +48,14 @@ impl<S: Subscriber> Layer<S> for LineLayer {
                     if !fields.said {
                         fields.line.message(metadata.name());
                     }
+                    opentelemetry::Context::map_current(|context| {
+                        for (key, value) in baggage::recorded(context, telemetry.baggage_keys()) {
+                            // What the event says itself goes before it.
+                            if metadata.fields().field(key.as_str()).is_none() {
+                                line.text(key.as_str(), value.as_str());
+                            }
+                        }
+                    });
                 },
             );
         });

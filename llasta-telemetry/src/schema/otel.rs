@@ -1,4 +1,5 @@
-//! OpenTelemetry's generative-AI and database names, as far as they are emitted beside our own.
+//! OpenTelemetry's generative-AI and database names, as far as they are emitted beside our own, and
+//! the two that come from baggage.
 //!
 //! Those of generative AI follow semantic-conventions-genai 0.1.0 and are still in development;
 //! those of databases follow semantic-conventions 1.44.0. [`twins`](super::twins) is the mapping.
@@ -38,6 +39,10 @@ crate::schema! {
         INPUT_MESSAGES: "gen_ai.input.messages" => str { development, content, example: "[]" },
         /// The messages received.
         OUTPUT_MESSAGES: "gen_ai.output.messages" => str { development, content, example: "[]" },
+        /// The conversation that a request belongs to.
+        CONVERSATION_ID: "gen_ai.conversation.id" => str { development, example: "c-17" },
+        /// The session of the user's that a request belongs to.
+        SESSION_ID: "session.id" => str { development, example: "s-2f6c" },
         /// The database's name.
         DB_SYSTEM_NAME: "db.system.name" => str { example: "faiss" },
         /// What was done in the database.

@@ -15,7 +15,7 @@ use crate::line::{LineSink, Style};
 use crate::metrics::{Format, Registry};
 use crate::schema::resource;
 use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
-use crate::telemetry::{Inner, Telemetry, instrumentation_scope};
+use crate::telemetry::{Inner, Propagate, Telemetry, instrumentation_scope};
 
 /// A telemetry that keeps its spans, metrics and log lines, with [`FixedIds`] and a
 /// [`StillClock`]. Cheap to clone: clones are the same.
@@ -207,7 +207,12 @@ impl RecorderBuilder {
             service: self.service.into(),
             resource,
             enabled: true,
-            propagate: self.propagate,
+            propagate: if self.propagate {
+                Propagate::ALL
+            } else {
+                Propagate::NONE
+            },
+            baggage_keys: crate::context::baggage::default_keys(),
             tracer: Tracer {
                 sampler: self.sampler,
                 names: self.names,

@@ -106,6 +106,8 @@ fn without_a_propagator_the_caller_is_not_heard_and_nobody_is_told() {
                 .contains("tracecontext");
             let telemetry = build();
             assert_eq!(telemetry.propagates(), told);
+            let baggage = std::env::var("OTEL_PROPAGATORS").unwrap();
+            assert_eq!(telemetry.propagates_baggage(), baggage.contains("baggage"));
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             let (answer, trace) = runtime.block_on(through_and_back(&telemetry));
             let trace = trace.split('-').nth(1).unwrap();
@@ -230,6 +232,7 @@ fn a_wrong_value_is_said_with_its_variable_and_what_is_allowed_at_install() {
         ("OTEL_RESOURCE_ATTRIBUTES", "team=100%", "%25"),
         ("LLASTA_CONTENT", "truncate(x)", "truncate(n)"),
         ("LLASTA_ATTRIBUTE_NAMES", "all", "llasta, otel or both"),
+        ("LLASTA_BAGGAGE_ATTRIBUTES", "rag.query", "choose another"),
         ("LLASTA_LOG_FORMAT", "yaml", "json or pretty"),
         ("LLASTA_LOG", "shop=loud", "info,llasta_rag=debug"),
         ("RUST_LOG", "shop=loud", "info,llasta_rag=debug"),

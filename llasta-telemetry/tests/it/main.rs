@@ -6,6 +6,7 @@
     reason = "the helpers of tests may panic as tests may"
 )]
 
+mod baggage;
 mod client;
 mod environment;
 mod floors;
