@@ -6,7 +6,7 @@ use http::StatusCode;
 use opentelemetry::Context;
 
 use super::route::{Known, METHODS, method_word};
-use crate::context::Ids;
+use crate::context::{Ids, baggage};
 use crate::line::{Level, LineSink, Prepared};
 use crate::schema::LabelSet;
 use crate::schema::http as key;
@@ -106,6 +106,10 @@ impl Access {
             line.millis("duration_ms", micros);
             if let Some(error) = ended.error {
                 line.text(key::ERROR_TYPE.name(), error);
+            }
+            let keys = ended.known.settings.telemetry.baggage_keys();
+            for (key, value) in baggage::recorded(ended.context, keys) {
+                line.text(key.as_str(), value.as_str());
             }
         });
     }

@@ -1,24 +1,26 @@
 //! What a SERVER span says of the request, by OpenTelemetry's conventions.
 
 use http::{HeaderMap, HeaderValue, Request, Version};
+use opentelemetry::baggage::Baggage;
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{KeyValue, StringValue, Value};
 
 use super::hook::{Attributes, RequestHead};
 use super::intern;
 use super::route::{Known, method_word};
-use crate::context::w3c;
+use crate::context::{baggage, w3c};
 use crate::schema::http as key;
 
 /// As many attributes as a request usually has in the end.
 const USUAL: usize = 9;
 
 /// The headers that matter here. All of them are found in one pass, which costs less than to look
-/// up four.
+/// them up.
 #[derive(Default)]
 pub(super) struct Headers<'a> {
     traceparent: Option<&'a HeaderValue>,
     tracestate: Option<&'a HeaderValue>,
+    baggage: Option<&'a HeaderValue>,
     host: Option<&'a HeaderValue>,
     user_agent: Option<&'a HeaderValue>,
     forwarded_proto: Option<&'a HeaderValue>,
@@ -34,6 +36,7 @@ impl<'a> Headers<'a> {
                 "user-agent" => &mut found.user_agent,
                 w3c::TRACEPARENT => &mut found.traceparent,
                 w3c::TRACESTATE => &mut found.tracestate,
+                baggage::BAGGAGE => &mut found.baggage,
                 "x-forwarded-proto" => &mut found.forwarded_proto,
                 _ => continue,
             };
@@ -45,10 +48,26 @@ impl<'a> Headers<'a> {
 
     /// The caller's span, when it says which.
     #[inline]
-    pub(super) fn caller(&self) -> Option<SpanContext> {
+    pub(super) fn caller(&self, all: &HeaderMap) -> Option<SpanContext> {
         let parent = self.traceparent?;
-        let state = self.tracestate.and_then(|state| state.to_str().ok());
-        w3c::parse(parent.as_bytes(), state)
+        if self.tracestate.is_none() {
+            return w3c::parse(parent.as_bytes(), None);
+        }
+        // Several headers are one list.
+        let states = all.get_all(w3c::TRACESTATE).iter();
+        let states: Vec<_> = states.filter_map(|state| state.to_str().ok()).collect();
+        w3c::parse(parent.as_bytes(), Some(&states.join(",")))
+    }
+
+    /// What the caller sends along.
+    #[inline]
+    pub(super) fn baggage(&self, all: &HeaderMap) -> Option<Baggage> {
+        self.baggage?;
+        baggage::parse(
+            all.get_all(baggage::BAGGAGE)
+                .iter()
+                .map(HeaderValue::as_bytes),
+        )
     }
 }
 

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use opentelemetry::Context as OtelContext;
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tower_service::Service;
 
@@ -49,10 +50,17 @@ where
         let method = route::method(request.method());
         let headers = Headers::of(request.headers());
         let caller = if telemetry.propagates() {
-            headers.caller()
+            headers.caller(request.headers())
         } else {
             None
         };
+        let baggage = if telemetry.propagates_baggage() {
+            headers.baggage(request.headers())
+        } else {
+            None
+        };
+        // The span begins in a context that holds it.
+        let _around = baggage.map(|baggage| OtelContext::current_with_baggage(baggage).attach());
         let clock = &telemetry.tracer().clock;
         let mut started = clock.steady();
         let opened = if known.spans && telemetry.is_enabled() {

@@ -10,6 +10,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::recording::Recording;
+use crate::context::baggage;
 use crate::schema::Kind;
 use crate::telemetry::Telemetry;
 
@@ -47,7 +48,12 @@ pub(crate) fn open(
         }
     };
     // Whoever names it may enter spans of its own, so the current context is not held meanwhile.
-    let (start, name, attributes) = say();
+    let (start, name, mut attributes) = say();
+    Context::map_current(|current| {
+        for (key, value) in baggage::recorded(current, telemetry.baggage_keys()) {
+            attributes.push(baggage::attribute(key, &value));
+        }
+    });
     let tracer = telemetry.tracer();
     let data = SpanData {
         span_context,

@@ -11,6 +11,7 @@ use http::{HeaderValue, Request};
 use llasta_telemetry::content::{Capture, ContentPolicy, Messages};
 use llasta_telemetry::http::{RequestMetrics, ServiceMetrics, TelemetryLayer};
 use llasta_telemetry::metrics::Format;
+use llasta_telemetry::schema::rag::BuildContext;
 use llasta_telemetry::{Sampler, Telemetry};
 use tower::util::MapRequestLayer;
 use tower::{Layer, ServiceExt, service_fn};
@@ -240,4 +241,57 @@ async fn a_service_that_works_in_its_call_works_in_the_span() {
         .await;
     assert_eq!(seen, settled.span.span_id());
     shop.close().await;
+}
+
+#[tokio::test]
+async fn the_caller_s_baggage_is_on_every_span_and_in_the_access_line_as_far_as_it_is_listed() {
+    for protocol in Protocol::ALL {
+        let mut shop = Shop::open();
+        let telemetry = shop.telemetry.clone();
+        let app = Router::new().route(
+            "/it",
+            get(move || async move {
+                BuildContext::start_in(&telemetry, 1, 1).finish(1, 1);
+                "done"
+            }),
+        );
+        let mut client = shop.client(protocol, app).await;
+        let request = Request::get("/it")
+            .header("baggage", "session.id=s%2017,other=secret")
+            .header("baggage", "gen_ai.conversation.id=c-1");
+        let answer = client.send(request).await.unwrap();
+        body_text(answer.into_body()).await.unwrap();
+        let spans = shop.collector.take(2).await;
+        for span in &spans {
+            assert_eq!(span.get("session.id"), "s 17", "{}", span.name());
+            assert_eq!(span.get("gen_ai.conversation.id"), "c-1");
+            assert!(span.get("other").is_null());
+        }
+        let line = shop.lines.next().await;
+        assert_eq!(line["session.id"], "s 17");
+        assert_eq!(line["gen_ai.conversation.id"], "c-1");
+        assert!(line["other"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn several_headers_of_trace_state_are_one_list() {
+    let shop = Shop::open();
+    let app = Router::new().route(
+        "/it",
+        get(|| async {
+            use llasta_telemetry::opentelemetry::{Context, trace::TraceContextExt};
+            Context::map_current(|context| context.span().span_context().trace_state().header())
+        }),
+    );
+    let mut client = shop.client(Protocol::Http1, app).await;
+    let request = Request::get("/it")
+        .header(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        )
+        .header("tracestate", "a=1")
+        .header("tracestate", "b=2");
+    let answer = client.send(request).await.unwrap();
+    assert_eq!(body_text(answer.into_body()).await.unwrap(), "a=1,b=2");
 }
