@@ -65,6 +65,22 @@ pub(super) struct Exchange {
     settled: bool,
 }
 
+/// What went wrong.
+struct Fault {
+    /// Of low cardinality.
+    word: Cow<'static, str>,
+    message: String,
+}
+
+impl Fault {
+    fn of(word: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            word: word.into(),
+            message: String::new(),
+        }
+    }
+}
+
 /// How it ended.
 pub(super) enum End {
     /// The last byte was handed over.
@@ -198,7 +214,7 @@ impl Exchange {
         if matches!(end, End::Complete) {
             self.byte_after(lasted);
         }
-        let (outcome, error, message) = self.judge(end, lasted);
+        let (outcome, fault) = self.judge(end, lasted);
         if let Some(metrics) = &self.known.metrics {
             let exemplar = self.exemplar();
             metrics.in_flight.add(-1);
@@ -207,6 +223,13 @@ impl Exchange {
                 .duration
                 .observe_with(lasted.as_secs_f64(), exemplar);
         }
+        if self.recording || self.known.settings.access.is_some() {
+            self.report(outcome, fault, lasted);
+        }
+    }
+
+    /// Writes the access line and ends the span.
+    fn report(&self, outcome: Outcome, fault: Option<Fault>, lasted: Duration) {
         let at = self.at(lasted);
         if let Some(access) = &self.known.settings.access {
             access.write(&Ended {
@@ -216,7 +239,7 @@ impl Exchange {
                 path: self.path.as_deref(),
                 status: self.status,
                 outcome,
-                error: error.as_deref(),
+                error: fault.as_ref().map(|fault| &*fault.word),
                 at,
                 lasted,
             });
@@ -229,43 +252,53 @@ impl Exchange {
                     i64::from(status.as_u16()),
                 ));
             }
-            if let Some(error) = error {
-                span::fail(&span, error, &message);
+            if let Some(fault) = fault {
+                span::fail(&span, fault.word, &fault.message);
             }
             span.end_with_timestamp(at);
         }
     }
 
-    /// The outcome, and the word and message of the error if it is one.
-    fn judge(&self, end: End, lasted: Duration) -> (Outcome, Option<Cow<'static, str>>, String) {
+    /// The outcome, and what went wrong.
+    #[inline]
+    fn judge(&self, end: End, lasted: Duration) -> (Outcome, Option<Fault>) {
+        let failed = |status| (self.known.settings.failed)(status);
+        match end {
+            // A refused request is one the service answered as it should.
+            End::Complete if self.failure.is_none() && !self.status.is_some_and(failed) => {
+                (Outcome::Success, None)
+            }
+            end => self.judge_failure(end, lasted),
+        }
+    }
+
+    #[cold]
+    fn judge_failure(&self, end: End, lasted: Duration) -> (Outcome, Option<Fault>) {
         let settings = &self.known.settings;
-        let (outcome, error, message) = match end {
-            End::Complete => match self.status {
-                // A refused request is one the service answered as it should.
-                Some(status) if (settings.failed)(status) => {
-                    (Outcome::Error, Some(status_word(status)), String::new())
-                }
-                _ => (Outcome::Success, None, String::new()),
+        let (outcome, fault) = match end {
+            End::Complete => match self.status.filter(|status| (settings.failed)(*status)) {
+                Some(status) => (Outcome::Error, Some(Fault::of(status_word(status)))),
+                None => (Outcome::Success, None),
             },
-            End::Failed(kind, message) => (Outcome::Error, Some(kind.into()), message),
-            End::Panicked => (Outcome::Error, Some("panic".into()), String::new()),
-            End::Dropped if std::thread::panicking() => {
-                (Outcome::Error, Some("panic".into()), String::new())
+            End::Failed(kind, message) => {
+                let word = kind.into();
+                (Outcome::Error, Some(Fault { word, message }))
             }
+            End::Panicked => (Outcome::Error, Some(Fault::of("panic"))),
+            End::Dropped if std::thread::panicking() => (Outcome::Error, Some(Fault::of("panic"))),
             End::Dropped if settings.outer_timeout.is_some_and(|limit| lasted >= limit) => {
-                (Outcome::Error, Some("timeout".into()), String::new())
+                (Outcome::Error, Some(Fault::of("timeout")))
             }
-            End::Dropped => (
-                Outcome::Cancelled,
-                Some("client_disconnect".into()),
-                String::new(),
-            ),
+            End::Dropped => (Outcome::Cancelled, Some(Fault::of("client_disconnect"))),
         };
         // What the handler says goes before what can be seen from here, also when the client
         // leaves at the error that it was told.
         match self.failure.as_ref().and_then(Failure::get) {
-            Some(word) => (Outcome::Error, Some(word), message),
-            None => (outcome, error, message),
+            Some(word) => {
+                let message = fault.map(|fault| fault.message).unwrap_or_default();
+                (Outcome::Error, Some(Fault { word, message }))
+            }
+            None => (outcome, fault),
         }
     }
 }
