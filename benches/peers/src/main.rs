@@ -1,0 +1,26 @@
+//! Measures the peers for `llasta-benches`, and prints the facts of docs/COMPARE.md.
+//!
+//! ```sh
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- facts
+//! ```
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+
+use llasta_benches::measure::{INSTRUCTIONS, TIME, answer};
+use llasta_peers::{facts, variants};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["facts"] => return facts::all(),
+        ["fact", subject] => return facts::one(subject),
+        _ => {}
+    }
+    let meters = [("instructions", INSTRUCTIONS), ("time", TIME)];
+    answer(&words, &variants(), &meters).unwrap_or_else(|| {
+        eprintln!("llasta-peers: give `facts`, or `list`, or a meter, a group and a title");
+        ExitCode::from(2)
+    })
+}
