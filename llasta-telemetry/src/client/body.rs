@@ -12,24 +12,46 @@ use crate::span::Span;
 
 /// The same answer, whose body holds the span until it ends or is dropped. A caller that drops it
 /// has cancelled: by OpenTelemetry's conventions that is no error of the request.
+///
+/// The span ends here and not with its parent: whoever ends the parent first, such as a typed
+/// span around the request, drops the answer before that. The LLM stream does so.
 pub(super) fn until_last_byte(response: Response, span: Span) -> Response {
+    // The address lives in an extension that only the builder can write, so the builder gets the
+    // parts instead of the parts the address: that saves a map of extensions.
+    let mut builder = http::Response::builder()
+        .status(response.status())
+        .version(response.version());
     let url = response.url().clone();
-    let (mut parts, body) = http::Response::from(response).into_parts();
-    // The address lives in an extension that only the builder can write.
-    if let Ok(with_url) = http::Response::builder().url(url).body(()) {
-        parts.extensions.extend(with_url.into_parts().0.extensions);
+    let (parts, body) = http::Response::from(response).into_parts();
+    if let Some(headers) = builder.headers_mut() {
+        *headers = parts.headers;
+    }
+    if let Some(extensions) = builder.extensions_mut() {
+        *extensions = parts.extensions;
     }
     // Whoever keeps an answer for its head does not keep the span.
     let span = (!body.is_end_stream()).then_some(span);
-    let body = reqwest::Body::wrap(Held { inner: body, span });
-    Response::from(http::Response::from_parts(parts, body))
+    let body = Held { inner: body, span };
+    match builder.url(url).body(body) {
+        Ok(response) => response.into(),
+        // Never: the builder was only given what was valid before.
+        Err(_) => http::Response::new("").into(),
+    }
 }
 
 pin_project! {
+    // It is polled outside of the span: what a transport does to deliver bytes is nothing that a
+    // service would say of its request.
     struct Held {
         #[pin]
         inner: reqwest::Body,
         span: Option<Span>,
+    }
+}
+
+impl From<Held> for reqwest::Body {
+    fn from(body: Held) -> Self {
+        Self::wrap(body)
     }
 }
 
@@ -43,6 +65,9 @@ impl Body for Held {
     ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
         let mut this = self.project();
         let frame = ready!(this.inner.as_mut().poll_frame(task));
+        if this.span.is_none() {
+            return Poll::Ready(frame);
+        }
         match &frame {
             // Not everybody asks again after the last byte.
             Some(Ok(frame)) => {

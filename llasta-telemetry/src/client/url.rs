@@ -1,5 +1,7 @@
 //! The address as a span may carry it: without credentials, without secrets in the query.
 
+use std::borrow::Cow;
+
 use reqwest::Url;
 
 /// Query parameters whose values never leave the service: OpenTelemetry's list of signatures, and
@@ -22,13 +24,13 @@ const SECRET: [&str; 12] = [
 const REDACTED: &str = "REDACTED";
 
 /// The address, without what must not be seen.
-pub(super) fn presentable(url: &Url) -> String {
+pub(super) fn presentable(url: &Url) -> Cow<'_, str> {
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let has_secret = url
         .query()
         .is_some_and(|_| url.query_pairs().any(|(name, _)| is_secret(&name)));
     if !has_credentials && !has_secret {
-        return url.as_str().to_owned();
+        return Cow::Borrowed(url.as_str());
     }
     let mut url = url.clone();
     if has_credentials {
@@ -50,7 +52,7 @@ pub(super) fn presentable(url: &Url) -> String {
             .collect();
         url.query_pairs_mut().clear().extend_pairs(pairs);
     }
-    url.into()
+    Cow::Owned(url.into())
 }
 
 fn is_secret(name: &str) -> bool {
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn credentials_and_secrets_are_redacted_and_nothing_else_is() {
-        let show = |text: &str| presentable(&Url::parse(text).unwrap());
+        let show = |text: &str| presentable(&Url::parse(text).unwrap()).into_owned();
         assert_eq!(
             show("http://faiss-wrap:9000/search?k=5"),
             "http://faiss-wrap:9000/search?k=5"

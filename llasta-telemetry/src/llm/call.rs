@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::chunk::ChunkView;
 use super::metrics::LlmMetrics;
+use super::summary::{ChatSummary, Hook};
 use super::think::{Part, ThinkSplitter};
 use crate::context::Scope;
 use crate::line::Level;
@@ -53,9 +55,12 @@ pub struct ChatCall {
     splitter: ThinkSplitter,
     first: Option<Duration>,
     last: Duration,
+    longest_gap: Duration,
+    pieces: u64,
     usage: Usage,
     finish_reason: Option<Cow<'static, str>>,
     outcome: Outcome,
+    settled: Option<Hook>,
 }
 
 impl ChatCall {
@@ -91,9 +96,12 @@ impl ChatCall {
             splitter: ThinkSplitter::default(),
             first: None,
             last: Duration::ZERO,
+            longest_gap: Duration::ZERO,
+            pieces: 0,
             usage: Usage::default(),
             finish_reason: None,
             outcome: Outcome::Cancelled,
+            settled: None,
         }
     }
 
@@ -179,9 +187,81 @@ impl ChatCall {
         self.finish_reason.is_some()
     }
 
+    /// What a chunk brings, all of it.
+    #[inline]
+    pub fn chunk(&mut self, chunk: ChunkView<'_>, mut take: impl FnMut(Part, &str)) {
+        if let Some(piece) = chunk.reasoning {
+            self.thinking(piece, &mut take);
+        }
+        if let Some(piece) = chunk.content {
+            self.text(piece, &mut take);
+        }
+        if let Some(reason) = chunk.finish_reason {
+            self.finish_reason(reason);
+        }
+        if let Some(usage) = chunk.usage {
+            self.usage(usage);
+        }
+    }
+
+    /// An answer that came in one piece, which settles the call.
+    ///
+    /// ```
+    /// use llasta_telemetry::llm::{ChatCall, ChatRequest, ChunkView, Part};
+    ///
+    /// let request = ChatRequest {
+    ///     model: "tiny",
+    ///     messages: 1,
+    ///     size: 90,
+    ///     stream: false,
+    ///     temperature: None,
+    ///     max_tokens: None,
+    /// };
+    /// let call = ChatCall::start(request, None);
+    /// let mut said = String::new();
+    /// let answer = ChunkView {
+    ///     content: Some("<think>hm</think>Yes."),
+    ///     finish_reason: Some("stop"),
+    ///     ..ChunkView::default()
+    /// };
+    /// call.answer(answer, |part, text| if part == Part::Final { said.push_str(text) });
+    /// assert_eq!(said, "Yes.");
+    /// ```
+    pub fn answer(
+        mut self,
+        answer: ChunkView<'_>,
+        mut take: impl FnMut(Part, &str),
+    ) -> ThinkSplitter {
+        self.chunk(answer, &mut take);
+        self.complete(take)
+    }
+
     /// How long after the start the first token came.
     pub fn time_to_first_token(&self) -> Option<Duration> {
         self.first
+    }
+
+    /// The longest time between two pieces so far, when there were two.
+    pub fn longest_gap(&self) -> Option<Duration> {
+        (self.pieces > 1).then_some(self.longest_gap)
+    }
+
+    /// What is known so far.
+    pub fn summary(&self) -> ChatSummary {
+        ChatSummary {
+            outcome: self.outcome,
+            duration: self.generate.elapsed(),
+            time_to_first_token: self.first,
+            longest_gap: self.longest_gap(),
+            pieces: self.pieces,
+            usage: self.usage,
+            finish_reason: self.finish_reason.clone(),
+        }
+    }
+
+    /// Calls `hook` once when it is settled, whichever way it ended, inside its span.
+    pub fn when_settled(&mut self, hook: impl FnOnce(&ChatSummary) + Send + Sync + 'static) {
+        self.settled = Some(Hook(Box::new(hook)));
     }
 
     /// The answer is whole. Hands out what was held back.
@@ -204,14 +284,37 @@ impl ChatCall {
         self.generate.fail(error_type, message);
     }
 
-    /// Something of the answer is there: the response begins with the first of it.
+    /// Something of the answer is there.
+    #[inline]
     fn arrived(&mut self) {
         let now = self.generate.elapsed();
-        self.last = now;
-        if self.first.is_none() {
-            self.first = Some(now);
-            self.response = Some(self.generate.in_scope(Response::start));
+        self.pieces += 1;
+        if self.response.is_none() {
+            return self.begun(now);
         }
+        let gap = now.saturating_sub(self.last);
+        self.last = now;
+        let is_longest = gap > self.longest_gap;
+        if is_longest {
+            self.longest_gap = gap;
+        }
+        if let Some(gaps) = self
+            .metrics
+            .as_ref()
+            .and_then(|metrics| metrics.gaps.as_ref())
+        {
+            // An exemplar for each would cost more than all of this.
+            let exemplar = is_longest.then(|| self.exemplar()).flatten();
+            gaps.observe_with(gap.as_secs_f64(), exemplar);
+        }
+    }
+
+    /// The response begins with the first of the answer.
+    #[cold]
+    fn begun(&mut self, now: Duration) {
+        self.first = Some(now);
+        self.last = now;
+        self.response = Some(self.generate.in_scope(Response::start));
     }
 
     fn exemplar(&self) -> Option<Exemplar> {
@@ -233,6 +336,10 @@ impl ChatCall {
 /// Everything is settled here, whichever way it ended.
 impl Drop for ChatCall {
     fn drop(&mut self) {
+        if let Some(Hook(hook)) = self.settled.take() {
+            let summary = self.summary();
+            self.generate.in_scope(|| hook(&summary));
+        }
         let exemplar = self.exemplar();
         let per_token = self.time_per_output_token();
         let first = self

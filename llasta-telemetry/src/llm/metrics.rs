@@ -18,6 +18,9 @@ pub struct LlmMetrics {
     pub time_to_first_token: Handle<Histogram>,
     /// Seconds between two tokens of a streamed answer.
     pub time_per_output_token: Handle<Histogram>,
+    /// Seconds between two pieces of a streamed answer, each of them. The contract has no metric
+    /// for it: a service may bring one of its own.
+    pub gaps: Option<Handle<Histogram>>,
 }
 
 impl ChatbotMetrics {
@@ -29,11 +32,20 @@ impl ChatbotMetrics {
             completion_tokens: self.llm_tokens(model, TokenType::Completion),
             time_to_first_token: self.llm_time_to_first_token(model),
             time_per_output_token: self.llm_time_per_output_token(model),
+            gaps: None,
         }
     }
 }
 
 impl LlmMetrics {
+    /// Records the gaps between the pieces of streamed answers as well, into a histogram that the
+    /// service has declared: one that stalls shows there, while its mean per token looks well.
+    #[must_use]
+    pub fn with_gaps(mut self, gaps: Handle<Histogram>) -> Self {
+        self.gaps = Some(gaps);
+        self
+    }
+
     pub(super) fn request(&self, outcome: Outcome) -> &Counter {
         &self.requests[outcome.index()]
     }

@@ -40,8 +40,25 @@ pub struct ThinkSplitter {
 
 impl ThinkSplitter {
     /// Takes the next piece; hands out what is certain.
+    #[inline]
     pub fn feed(&mut self, text: &str, mut take: impl FnMut(Part, &str)) {
-        self.raw += text.chars().count() as u64;
+        // Most pieces are a word: counted and looked through at once.
+        let (mut chars, mut tag) = (0, self.matched > 0);
+        for byte in text.bytes() {
+            chars += u64::from(starts_character(byte));
+            tag |= byte == b'<';
+        }
+        self.raw += chars;
+        if tag {
+            self.look(text, &mut take);
+        } else if !text.is_empty() {
+            take(self.count(chars), text);
+        }
+    }
+
+    /// Finds the tags in a piece that may hold some.
+    #[inline(never)]
+    fn look(&mut self, text: &str, take: &mut impl FnMut(Part, &str)) {
         // Bytes of a tag's beginning that came with earlier pieces.
         let mut carried = self.matched;
         let mut start = 0;
@@ -49,7 +66,7 @@ impl ThinkSplitter {
             let tag = self.tag();
             if byte != tag.as_bytes()[self.matched] {
                 if carried > 0 {
-                    self.give(&tag[..carried], &mut take);
+                    self.give(&tag[..carried], take);
                     carried = 0;
                 }
                 // `<` stands only at the beginning of a tag, so a new match begins here or not.
@@ -59,7 +76,7 @@ impl ThinkSplitter {
             self.matched += 1;
             if self.matched == tag.len() {
                 let end = (at + 1).saturating_sub(tag.len() - carried);
-                self.give(&text[start..end.max(start)], &mut take);
+                self.give(&text[start..end.max(start)], take);
                 self.inside = !self.inside;
                 self.tags = true;
                 self.matched = 0;
@@ -68,7 +85,7 @@ impl ThinkSplitter {
             }
         }
         let held = self.matched - carried.min(self.matched);
-        self.give(&text[start..(text.len() - held).max(start)], &mut take);
+        self.give(&text[start..(text.len() - held).max(start)], take);
     }
 
     /// The text has ended: what was held back is text after all.
@@ -115,16 +132,24 @@ impl ThinkSplitter {
         if text.is_empty() {
             return;
         }
-        let chars = text.chars().count() as u64;
-        let part = if self.inside {
+        take(self.count(text.chars().count() as u64), text);
+    }
+
+    #[inline]
+    fn count(&mut self, chars: u64) -> Part {
+        if self.inside {
             self.thinking += chars;
             Part::Thinking
         } else {
             self.answer += chars;
             Part::Final
-        };
-        take(part, text);
+        }
     }
+}
+
+/// Whether a byte of a text is the first of a character.
+fn starts_character(byte: u8) -> bool {
+    byte & 0b1100_0000 != 0b1000_0000
 }
 
 #[cfg(test)]

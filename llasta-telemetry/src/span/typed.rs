@@ -108,6 +108,14 @@ impl Span {
         Some(state.header()).filter(|state| !state.is_empty())
     }
 
+    /// What travels beside the ids under it.
+    #[cfg(feature = "client")]
+    pub(crate) fn baggage(&self) -> Option<&opentelemetry::baggage::Baggage> {
+        use opentelemetry::baggage::BaggageExt;
+
+        Some(self.scope.context.baggage()).filter(|baggage| !baggage.is_empty())
+    }
+
     /// How long ago it started.
     pub fn elapsed(&self) -> Duration {
         match &self.scope.telemetry {
