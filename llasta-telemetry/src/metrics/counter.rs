@@ -1,9 +1,11 @@
 //! Counters.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
 
-use super::exemplar::{Exemplar, Slot};
+use super::exemplar::{Exemplar, Slot, millis};
 use super::family::Instrument;
+use super::lines::Lines;
 use super::page::Page;
 use crate::schema::{Instrument as Kind, MetricDef};
 
@@ -27,9 +29,17 @@ impl Counter {
 
     /// Adds `n` with the given exemplar, for those who know the span already.
     pub fn add_with(&self, n: u64, exemplar: Option<Exemplar>) {
+        // The clock is only read for an exemplar.
+        let at_millis = exemplar.map_or(0, |_| millis(SystemTime::now()));
+        self.add_at(n, exemplar, at_millis);
+    }
+
+    /// The same, for those who know the time already: milliseconds since 1970.
+    #[inline]
+    pub(crate) fn add_at(&self, n: u64, exemplar: Option<Exemplar>, at_millis: u64) {
         self.value.fetch_add(n, Relaxed);
         if let Some(exemplar) = exemplar {
-            self.exemplar.write(exemplar, n as f64);
+            self.exemplar.write(exemplar, n as f64, at_millis);
         }
     }
 
@@ -51,11 +61,16 @@ impl Instrument for Counter {
         Self::default()
     }
 
-    fn render(&self, def: &'static MetricDef, labels: &str, page: &mut Page) {
-        page.name(def.name, "");
-        page.labels(labels, None);
-        page.integer(self.value());
-        page.exemplar(&self.exemplar);
-        page.end_of_line();
+    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
+        Lines::single(def.name, labels)
+    }
+
+    fn render(&self, lines: &Lines, page: &mut Page) {
+        for line in lines.iter() {
+            page.raw(line);
+            page.integer(self.value());
+            page.exemplar(&self.exemplar);
+            page.end_of_line();
+        }
     }
 }

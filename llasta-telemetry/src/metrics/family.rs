@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::page::{Page, escape};
+use super::lines::{Head, Lines};
+use super::page::{Page, escape_quoted};
 use super::registry::Collect;
 use crate::schema::{Instrument as Kind, LabelValues, MetricDef};
 
@@ -18,8 +19,11 @@ pub trait Instrument: std::fmt::Debug + Send + Sync + 'static {
     /// A fresh instrument.
     fn new(def: &'static MetricDef) -> Self;
 
-    /// Writes its lines.
-    fn render(&self, def: &'static MetricDef, labels: &str, page: &mut Page);
+    /// What stands before its values on the page, for `labels` as they stand between the braces.
+    fn lines(def: &'static MetricDef, labels: &str) -> Lines;
+
+    /// Writes its lines: what stands before the values, and the values.
+    fn render(&self, lines: &Lines, page: &mut Page);
 }
 
 /// All series of one metric. Cheap to clone: clones record into the same series.
@@ -39,11 +43,15 @@ impl<M> Clone for Family<M> {
 #[derive(Debug)]
 struct Inner<M> {
     def: &'static MetricDef,
+    head: Head,
     /// The series of a metric whose labels are all closed: there from the start.
     closed: Option<Arc<Block<M>>>,
     /// The series of a metric with text labels, a block for each combination of texts.
-    texts: RwLock<Vec<Arc<Block<M>>>>,
+    texts: RwLock<Blocks<M>>,
 }
+
+/// Replaced as a whole when a combination comes, so that a page is written without the lock.
+type Blocks<M> = Arc<[Arc<Block<M>>]>;
 
 /// Every combination of the closed labels, for one combination of the text labels.
 #[derive(Debug)]
@@ -54,8 +62,7 @@ struct Block<M> {
 
 #[derive(Debug)]
 struct Series<M> {
-    /// `endpoint="/api/chat",status="success"`, written once.
-    labels: Box<str>,
+    lines: Lines,
     instrument: M,
 }
 
@@ -93,8 +100,9 @@ impl<M: Instrument> Family<M> {
         Self {
             inner: Arc::new(Inner {
                 def,
+                head: Head::new(def),
                 closed,
-                texts: RwLock::default(),
+                texts: RwLock::new(Arc::new([])),
             }),
         }
     }
@@ -167,13 +175,21 @@ impl<M: Instrument> Family<M> {
                     index,
                 };
             }
-            let block = Arc::new(Block::new(self.inner.def, &other));
-            blocks.push(block.clone());
-            return Handle { block, index };
+            return Handle {
+                block: self.add(&mut blocks, &other),
+                index,
+            };
         }
+        Handle {
+            block: self.add(&mut blocks, texts),
+            index,
+        }
+    }
+
+    fn add(&self, blocks: &mut Blocks<M>, texts: &[&str]) -> Arc<Block<M>> {
         let block = Arc::new(Block::new(self.inner.def, texts));
-        blocks.push(block.clone());
-        Handle { block, index }
+        *blocks = blocks.iter().chain([&block]).cloned().collect();
+        block
     }
 }
 
@@ -205,7 +221,7 @@ impl<M: Instrument> Block<M> {
             series: labels
                 .into_iter()
                 .map(|labels| Series {
-                    labels: labels.into(),
+                    lines: M::lines(def, &labels),
                     instrument: M::new(def),
                 })
                 .collect(),
@@ -213,10 +229,18 @@ impl<M: Instrument> Block<M> {
     }
 }
 
+impl<M: Instrument> Block<M> {
+    fn render(&self, page: &mut Page) {
+        for series in &self.series {
+            series.instrument.render(&series.lines, page);
+        }
+    }
+}
+
 fn join(so_far: &str, name: &str, value: &str) -> String {
     let comma = if so_far.is_empty() { "" } else { "," };
     let mut labels = format!("{so_far}{comma}{name}=\"");
-    escape(value, &mut labels);
+    escape_quoted(value, &mut labels);
     labels.push('"');
     labels
 }
@@ -227,24 +251,18 @@ impl<M: Instrument> Collect for Family<M> {
     }
 
     fn render(&self, page: &mut Page) {
-        let def = self.inner.def;
-        page.head(def.name, def.brief, def.instrument.name());
-        let series = |block: &Block<M>, page: &mut Page| {
-            for series in &block.series {
-                series.instrument.render(def, &series.labels, page);
-            }
-        };
+        self.inner.head.render(page);
         if let Some(block) = &self.inner.closed {
-            series(block, page);
+            block.render(page);
         }
-        for block in self
+        let texts = self
             .inner
             .texts
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            series(block, page);
+            .clone();
+        for block in texts.iter() {
+            block.render(page);
         }
     }
 

@@ -2,18 +2,22 @@
 
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 
-use super::page::{Page, escape};
+use super::page::{Page, canonical, escape_quoted};
 
-/// Writes a family of that crate. Its counters carry their `_total` in the name already.
-pub(super) fn render(family: &MetricFamily, page: &mut Page) {
-    let name = family.name();
-    let kind = match family.get_field_type() {
+/// The text format's word for the kind of a family.
+pub(super) fn kind(family: &MetricFamily) -> &'static str {
+    match family.get_field_type() {
         MetricType::COUNTER => "counter",
         MetricType::GAUGE => "gauge",
         MetricType::HISTOGRAM => "histogram",
         MetricType::SUMMARY => "summary",
-        MetricType::UNTYPED => "unknown",
-    };
+        MetricType::UNTYPED => "untyped",
+    }
+}
+
+/// Writes a family of that crate. Its counters carry their `_total` in the name already.
+pub(super) fn render(family: &MetricFamily, kind: &str, page: &mut Page) {
+    let name = family.name();
     page.head(name, family.help(), kind);
     for metric in family.get_metric() {
         let labels = labels(metric.get_label());
@@ -21,8 +25,7 @@ pub(super) fn render(family: &MetricFamily, page: &mut Page) {
             MetricType::HISTOGRAM => {
                 let histogram = metric.get_histogram();
                 for bucket in histogram.get_bucket() {
-                    page.name(name, "_bucket");
-                    page.labels(&labels, Some(bucket.upper_bound()));
+                    page.begin_line(name, "_bucket", &labels, Some(bucket.upper_bound()));
                     page.integer(bucket.cumulative_count());
                     page.end_of_line();
                 }
@@ -31,8 +34,7 @@ pub(super) fn render(family: &MetricFamily, page: &mut Page) {
                     .last()
                     .is_none_or(|last| last.upper_bound().is_finite())
                 {
-                    page.name(name, "_bucket");
-                    page.labels(&labels, Some(f64::INFINITY));
+                    page.begin_line(name, "_bucket", &labels, Some(f64::INFINITY));
                     page.integer(histogram.get_sample_count());
                     page.end_of_line();
                 }
@@ -48,9 +50,13 @@ pub(super) fn render(family: &MetricFamily, page: &mut Page) {
                 let summary = metric.get_summary();
                 for quantile in summary.get_quantile() {
                     let comma = if labels.is_empty() { "" } else { "," };
-                    page.name(name, "");
-                    page.labels(
-                        &format!("{labels}{comma}quantile=\"{:?}\"", quantile.quantile()),
+                    page.begin_line(
+                        name,
+                        "",
+                        &format!(
+                            "{labels}{comma}quantile=\"{}\"",
+                            canonical(quantile.quantile())
+                        ),
                         None,
                     );
                     page.float(quantile.value());
@@ -65,8 +71,7 @@ pub(super) fn render(family: &MetricFamily, page: &mut Page) {
                 );
             }
             other => {
-                page.name(name, "");
-                page.labels(&labels, None);
+                page.begin_line(name, "", &labels, None);
                 page.float(if other == MetricType::COUNTER {
                     metric.get_counter().get_value()
                 } else {
@@ -79,12 +84,10 @@ pub(super) fn render(family: &MetricFamily, page: &mut Page) {
 }
 
 fn sum_and_count(name: &str, labels: &str, sum: f64, count: u64, page: &mut Page) {
-    page.name(name, "_sum");
-    page.labels(labels, None);
+    page.begin_line(name, "_sum", labels, None);
     page.float(sum);
     page.end_of_line();
-    page.name(name, "_count");
-    page.labels(labels, None);
+    page.begin_line(name, "_count", labels, None);
     page.integer(count);
     page.end_of_line();
 }
@@ -97,7 +100,7 @@ fn labels(pairs: &[LabelPair]) -> String {
         }
         text.push_str(pair.name());
         text.push_str("=\"");
-        escape(pair.value(), &mut text);
+        escape_quoted(pair.value(), &mut text);
         text.push('"');
     }
     text

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use super::family::Instrument;
+use super::lines::Lines;
 use super::page::Page;
 use crate::schema::{Instrument as Kind, MetricDef};
 
@@ -34,11 +35,16 @@ impl Instrument for Gauge {
         Self::default()
     }
 
-    fn render(&self, def: &'static MetricDef, labels: &str, page: &mut Page) {
-        page.name(def.name, "");
-        page.labels(labels, None);
-        page.signed(self.value());
-        page.end_of_line();
+    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
+        Lines::single(def.name, labels)
+    }
+
+    fn render(&self, lines: &Lines, page: &mut Page) {
+        for line in lines.iter() {
+            page.raw(line);
+            page.signed(self.value());
+            page.end_of_line();
+        }
     }
 }
 
@@ -65,10 +71,15 @@ impl Instrument for FloatGauge {
         Self::default()
     }
 
-    fn render(&self, def: &'static MetricDef, labels: &str, page: &mut Page) {
-        page.name(def.name, "");
-        page.labels(labels, None);
-        page.float(self.value());
-        page.end_of_line();
+    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
+        Lines::single(def.name, labels)
+    }
+
+    fn render(&self, lines: &Lines, page: &mut Page) {
+        for line in lines.iter() {
+            page.raw(line);
+            page.float(self.value());
+            page.end_of_line();
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Histograms.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::SystemTime;
 
-use super::exemplar::{Exemplar, Slot};
+use super::exemplar::{Exemplar, Slot, millis};
 use super::family::Instrument;
+use super::lines::Lines;
 use super::page::Page;
 use crate::schema::{Instrument as Kind, MetricDef};
 
@@ -32,6 +34,14 @@ impl Histogram {
     /// Records one value with the given exemplar, for those who know the span already.
     /// What is no number is left out.
     pub fn observe_with(&self, value: f64, exemplar: Option<Exemplar>) {
+        // The clock is only read for an exemplar.
+        let at_millis = exemplar.map_or(0, |_| millis(SystemTime::now()));
+        self.observe_at(value, exemplar, at_millis);
+    }
+
+    /// The same, for those who know the time already: milliseconds since 1970.
+    #[inline]
+    pub(crate) fn observe_at(&self, value: f64, exemplar: Option<Exemplar>, at_millis: u64) {
         if value.is_nan() {
             return;
         }
@@ -47,7 +57,7 @@ impl Histogram {
             sum = now;
         }
         if let Some(exemplar) = exemplar {
-            bucket.exemplar.write(exemplar, value);
+            bucket.exemplar.write(exemplar, value, at_millis);
         }
     }
 
@@ -78,27 +88,40 @@ impl Instrument for Histogram {
         }
     }
 
-    fn render(&self, def: &'static MetricDef, labels: &str, page: &mut Page) {
+    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
+        Lines::histogram(def.name, labels, def.buckets)
+    }
+
+    fn render(&self, lines: &Lines, page: &mut Page) {
+        let mut lines = lines.iter();
         let mut so_far = 0;
-        for (index, bucket) in self.buckets.iter().enumerate() {
-            so_far += bucket.count.load(Relaxed);
-            page.name(def.name, "_bucket");
-            page.labels(
-                labels,
-                Some(self.bounds.get(index).copied().unwrap_or(f64::INFINITY)),
-            );
-            page.integer(so_far);
+        let mut buffer = itoa::Buffer::new();
+        let mut digits = buffer.format(so_far);
+        for (bucket, line) in self.buckets.iter().zip(&mut lines) {
+            let count = bucket.count.load(Relaxed);
+            if count > 0 {
+                so_far += count;
+                digits = buffer.format(so_far);
+            }
+            page.raw(line);
+            page.raw(digits);
             page.exemplar(&bucket.exemplar);
             page.end_of_line();
         }
-        page.name(def.name, "_sum");
-        page.labels(labels, None);
-        page.float(self.sum());
-        page.end_of_line();
-        page.name(def.name, "_count");
-        page.labels(labels, None);
-        // The same total as the last bucket, even while others record.
-        page.integer(so_far);
-        page.end_of_line();
+        // A sum that may fall is no counter, and OpenMetrics wants both or none.
+        if page.is_open() && self.bounds.first().is_some_and(|bound| *bound < 0.0) {
+            return;
+        }
+        if let Some(line) = lines.next() {
+            page.raw(line);
+            page.float(self.sum());
+            page.end_of_line();
+        }
+        if let Some(line) = lines.next() {
+            page.raw(line);
+            // The same total as the last bucket, even while others record.
+            page.raw(digits);
+            page.end_of_line();
+        }
     }
 }

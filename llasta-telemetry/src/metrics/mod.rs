@@ -13,15 +13,21 @@ mod counter;
 mod exemplar;
 mod family;
 mod foreign;
+mod format;
 mod gauge;
 mod histogram;
+mod lines;
 mod page;
 mod registry;
 
 pub use self::counter::Counter;
 pub use self::exemplar::Exemplar;
+#[allow(unused_imports, reason = "for those who know the time already")]
+pub(crate) use self::exemplar::millis;
 pub use self::family::{Family, Handle};
+pub use self::format::Format;
 pub use self::gauge::{FloatGauge, Gauge};
 pub use self::histogram::Histogram;
-pub use self::page::{Format, Page};
+pub use self::lines::Lines;
+pub use self::page::Page;
 pub use self::registry::{Collect, Registry};

@@ -1,128 +1,60 @@
 //! The page a scraper reads: Prometheus' text format, or OpenMetrics with exemplars.
 
-use std::fmt::Write;
-
 use super::exemplar::Slot;
-
-/// The format of a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `text/plain; version=0.0.4`: what every scraper reads; it has no exemplars.
-    Text,
-    /// `application/openmetrics-text; version=1.0.0`: with exemplars.
-    OpenMetrics,
-}
-
-impl Format {
-    /// Chooses by the `Accept` header: OpenMetrics when it is listed with at least the weight of
-    /// the text format, the text format otherwise.
-    pub fn negotiate(accept: Option<&str>) -> Self {
-        let Some(accept) = accept else {
-            return Self::Text;
-        };
-        let (mut open, mut text) = (0.0f64, 0.0f64);
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default();
-            let weight = parts
-                .filter_map(|part| {
-                    let (name, weight) = part.split_once('=')?;
-                    let is_weight = name.trim().eq_ignore_ascii_case("q");
-                    is_weight.then(|| weight.trim().parse::<f64>().ok())?
-                })
-                .next()
-                .unwrap_or(1.0);
-            if media.eq_ignore_ascii_case("application/openmetrics-text") {
-                open = open.max(weight);
-            } else if media.eq_ignore_ascii_case("text/plain") {
-                text = text.max(weight);
-            }
-        }
-        if open > 0.0 && open >= text {
-            Self::OpenMetrics
-        } else {
-            Self::Text
-        }
-    }
-
-    /// The `Content-Type` of a page in this format.
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
+use super::format::Format;
+use super::lines::{begin_line, open_head, text_head};
+use crate::context::w3c::write_hex;
 
 /// A page being written.
 #[derive(Debug)]
 pub struct Page {
     out: String,
-    format: Format,
+    open: bool,
 }
 
 impl Page {
-    pub(super) fn new(format: Format) -> Self {
+    pub(super) fn new(format: Format, capacity: usize) -> Self {
         Self {
-            out: String::with_capacity(16 * 1024),
-            format,
+            out: String::with_capacity(capacity),
+            open: format.is_open(),
         }
     }
 
     pub(super) fn into_string(mut self) -> String {
-        if self.format == Format::OpenMetrics {
+        if self.open {
             self.out.push_str("# EOF\n");
         }
         self.out
     }
 
-    /// The HELP and TYPE lines. OpenMetrics names a counter's family without `_total`.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// What was written before.
+    #[inline]
+    pub(super) fn raw(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// The lines above a metric of the `prometheus` crate.
     pub(super) fn head(&mut self, name: &str, help: &str, kind: &str) {
-        let mut kind = kind;
-        let mut name = name;
-        if self.format == Format::OpenMetrics && kind == "counter" {
-            match name.strip_suffix("_total") {
-                Some(family) => name = family,
-                // A counter without the suffix is no counter to OpenMetrics.
-                None => kind = "unknown",
-            }
-        }
-        self.out.push_str("# HELP ");
-        self.out.push_str(name);
-        self.out.push(' ');
-        for letter in help.chars() {
-            match letter {
-                '\n' => self.out.push_str("\\n"),
-                '\\' => self.out.push_str("\\\\"),
-                _ => self.out.push(letter),
-            }
-        }
-        self.out.push_str("\n# TYPE ");
-        self.out.push_str(name);
-        self.out.push(' ');
-        self.out.push_str(kind);
-        self.out.push('\n');
+        self.out.push_str(&if self.open {
+            open_head(name, help, kind, None)
+        } else {
+            text_head(name, help, kind)
+        });
     }
 
-    pub(super) fn name(&mut self, name: &str, suffix: &str) {
-        self.out.push_str(name);
-        self.out.push_str(suffix);
-    }
-
-    /// `{labels,le="…"} `, or a blank.
-    pub(super) fn labels(&mut self, labels: &str, bound: Option<f64>) {
-        if !labels.is_empty() || bound.is_some() {
-            self.out.push('{');
-            self.out.push_str(labels);
-            if let Some(bound) = bound {
-                self.out
-                    .push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
-                self.canonical(bound);
-                self.out.push('"');
-            }
-            self.out.push('}');
-        }
-        self.out.push(' ');
+    /// The beginning of one of its lines.
+    pub(super) fn begin_line(
+        &mut self,
+        name: &str,
+        suffix: &str,
+        labels: &str,
+        bound: Option<f64>,
+    ) {
+        begin_line(&mut self.out, name, suffix, labels, bound);
     }
 
     pub(super) fn integer(&mut self, value: u64) {
@@ -133,48 +65,84 @@ impl Page {
         self.out.push_str(itoa::Buffer::new().format(value));
     }
 
+    /// The fewest digits that read back as this value; whole numbers have no point.
     pub(super) fn float(&mut self, value: f64) {
-        if value.is_infinite() {
-            self.out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+        if value.is_finite() {
+            let mut buffer = zmij::Buffer::new();
+            let digits = buffer.format_finite(value);
+            self.out
+                .push_str(digits.strip_suffix(".0").unwrap_or(digits));
         } else {
-            let _ = write!(self.out, "{value}");
+            self.out.push_str(if value.is_nan() {
+                "NaN"
+            } else if value > 0.0 {
+                "+Inf"
+            } else {
+                "-Inf"
+            });
         }
     }
 
-    /// A float that always has a point: Prometheus 3 stores `le="5"` as `le="5.0"`.
-    fn canonical(&mut self, value: f64) {
-        if value.is_infinite() {
-            self.out.push_str("+Inf");
-        } else {
-            let _ = write!(self.out, "{value:?}");
-        }
-    }
-
-    /// ` # {trace_id="…",span_id="…"} value time`, where the format has it.
+    /// ` # {trace_id="…",span_id="…"} value time`, where the format has it. Its labels have 63
+    /// characters of the 128 that OpenMetrics allows.
     pub(super) fn exemplar(&mut self, slot: &Slot) {
-        if self.format != Format::OpenMetrics {
+        if !self.open {
             return;
         }
-        if let Some(held) = slot.read() {
-            let _ = write!(
-                self.out,
-                " # {{trace_id=\"{}\",span_id=\"{}\"}} {} {}.{:03}",
-                held.exemplar.trace_id,
-                held.exemplar.span_id,
-                held.value,
-                held.at_millis / 1000,
-                held.at_millis % 1000,
-            );
-        }
+        let Some(held) = slot.read() else {
+            return;
+        };
+        let mut digits = [0; 32];
+        let mut hex = |out: &mut String, bytes: &[u8]| {
+            let digits = &mut digits[..2 * bytes.len()];
+            write_hex(bytes, digits);
+            out.push_str(str::from_utf8(digits).unwrap_or_default());
+        };
+        self.out.push_str(" # {trace_id=\"");
+        hex(&mut self.out, &held.exemplar.trace_id.to_bytes());
+        self.out.push_str("\",span_id=\"");
+        hex(&mut self.out, &held.exemplar.span_id.to_bytes());
+        self.out.push_str("\"} ");
+        self.float(held.value);
+        self.out.push(' ');
+        self.integer(held.at_millis / 1000);
+        let millis = held.at_millis % 1000;
+        let fraction = [b'.', digit(millis / 100), digit(millis / 10), digit(millis)];
+        self.out
+            .push_str(str::from_utf8(&fraction).unwrap_or_default());
     }
 
+    #[inline]
     pub(super) fn end_of_line(&mut self) {
         self.out.push('\n');
     }
 }
 
-/// Writes a label's value as it stands between quotes.
-pub(super) fn escape(value: &str, out: &mut String) {
+/// The last decimal digit.
+fn digit(number: u64) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+/// A number as it stands in `le` and `quantile`. These are compared as texts, so OpenMetrics says
+/// how to write them: as Go does, with a point or an exponent to show that they are floats.
+/// Prometheus 3 stores `le="5"` as `le="5.0"`.
+pub(super) fn canonical(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    match scientific.split_once('e') {
+        Some((digits, exponent)) => match exponent.parse::<i32>() {
+            Ok(exponent) if exponent < -4 => format!("{digits}e-{:02}", -exponent),
+            Ok(exponent) if exponent > 5 && value != 0.0 => format!("{digits}e+{exponent:02}"),
+            _ => format!("{value:?}"),
+        },
+        None => scientific,
+    }
+}
+
+/// Writes a text as it stands between quotation marks.
+pub(super) fn escape_quoted(value: &str, out: &mut String) {
     for letter in value.chars() {
         match letter {
             '\\' => out.push_str("\\\\"),

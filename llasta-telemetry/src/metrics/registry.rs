@@ -1,12 +1,16 @@
 //! The registry: every family of one [`Telemetry`](crate::Telemetry).
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::family::{Family, Instrument};
 use super::foreign;
-use super::page::{Format, Page};
+use super::format::Format;
+use super::lines::{family as open_family, names};
+use super::page::Page;
 use crate::schema::MetricDef;
 
 /// Something that has lines on the page.
@@ -28,21 +32,31 @@ pub struct Registry {
     inner: Arc<Inner>,
 }
 
+/// What is registered is replaced as a whole, so that a page is written without a lock.
 #[derive(Default)]
 struct Inner {
-    families: RwLock<Vec<Box<dyn Collect>>>,
-    foreign: RwLock<Vec<prometheus::Registry>>,
+    families: RwLock<Arc<[Arc<dyn Collect>]>>,
+    foreign: RwLock<Arc<[prometheus::Registry]>>,
     /// Called before a page is written: gauges that are read rather than kept.
-    refresh: RwLock<Vec<Box<dyn Fn() + Send + Sync>>>,
+    refresh: RwLock<Arc<[Arc<Refresh>]>>,
+    /// The length of the last page, with what its exemplars may grow by.
+    capacity: AtomicUsize,
+}
+
+type Refresh = dyn Fn() + Send + Sync;
+
+fn now<T: ?Sized>(all: &RwLock<Arc<T>>) -> Arc<T> {
+    all.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn push<T: Clone>(all: &RwLock<Arc<[T]>>, one: T) {
+    let mut all = all.write().unwrap_or_else(PoisonError::into_inner);
+    *all = all.iter().cloned().chain([one]).collect();
 }
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let families = self
-            .inner
-            .families
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let families = now(&self.inner.families);
         f.debug_list()
             .entries(families.iter().map(|family| family.def().name))
             .finish()
@@ -59,8 +73,9 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// When another metric of the same name is registered: two metrics under one name would make
-    /// the whole page unreadable, so this shows at the first start.
+    /// When another metric is registered that has the same name on the page, or a line of the same
+    /// name: it would make the whole page unreadable, so this shows at the first start. To
+    /// OpenMetrics a gauge `x` and a counter `x_total` have the same name.
     pub fn family<M: Instrument>(&self, def: &'static MetricDef) -> Family<M> {
         assert!(
             M::KIND == def.instrument,
@@ -79,71 +94,73 @@ impl Registry {
                 panic!("two metrics are named `{}`: rename one of them", def.name)
             });
         }
+        let ours = names(def);
+        for family in families.iter() {
+            let theirs = names(family.def());
+            if let Some(both) = ours.iter().find(|name| theirs.contains(name)) {
+                let (one, other) = (family.def().name, def.name);
+                panic!("`{one}` and `{other}` share the name `{both}`: rename one of them");
+            }
+        }
         let family = Family::new(def);
-        families.push(Box::new(family.clone()));
+        let new: Arc<dyn Collect> = Arc::new(family.clone());
+        *families = families.iter().cloned().chain([new]).collect();
         family
     }
 
-    /// Puts the metrics of a registry of the `prometheus` crate on the page, behind our own.
+    /// Puts the metrics of a registry of the `prometheus` crate on the page, behind our own. One
+    /// whose name is on the page already is left out: twice would make the page unreadable.
     pub fn join(&self, registry: prometheus::Registry) {
-        self.inner
-            .foreign
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(registry);
+        push(&self.inner.foreign, registry);
     }
 
     /// Calls `refresh` before each page: for gauges that are read rather than kept.
     pub fn before_page(&self, refresh: impl Fn() + Send + Sync + 'static) {
-        self.inner
-            .refresh
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(refresh));
+        push(&self.inner.refresh, Arc::new(refresh) as Arc<Refresh>);
     }
 
     /// The page as it is now.
     pub fn render(&self, format: Format) -> String {
-        for refresh in self
-            .inner
-            .refresh
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for refresh in now(&self.inner.refresh).iter() {
             refresh();
         }
-        let mut page = Page::new(format);
-        for family in self
-            .inner
-            .families
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        let families = now(&self.inner.families);
+        let capacity = self.inner.capacity.load(Relaxed).max(4096);
+        let mut page = Page::new(format, capacity);
+        for family in families.iter() {
             family.render(&mut page);
         }
-        for registry in self
-            .inner
-            .foreign
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            for family in &registry.gather() {
-                foreign::render(family, &mut page);
-            }
+        let foreign = now(&self.inner.foreign);
+        if !foreign.is_empty() {
+            render_foreign(&families, &foreign, &mut page);
         }
-        page.into_string()
+        let page = page.into_string();
+        if page.len() > capacity {
+            // Numbers grow by a digit now and then, and exemplars come.
+            let capacity = page.len() + page.len() / 8;
+            self.inner.capacity.fetch_max(capacity, Relaxed);
+        }
+        page
     }
 
     /// What is registered, in the order of the page.
     pub fn definitions(&self) -> Vec<&'static MetricDef> {
-        let families = self
-            .inner
-            .families
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        families.iter().map(|family| family.def()).collect()
+        now(&self.inner.families)
+            .iter()
+            .map(|family| family.def())
+            .collect()
+    }
+}
+
+fn render_foreign(ours: &[Arc<dyn Collect>], foreign: &[prometheus::Registry], page: &mut Page) {
+    let mut taken: HashSet<String> = ours.iter().flat_map(|family| names(family.def())).collect();
+    for registry in foreign {
+        for family in &registry.gather() {
+            let kind = foreign::kind(family);
+            let (name, _) = open_family(family.name(), kind);
+            if taken.insert(name.to_owned()) {
+                foreign::render(family, kind, page);
+            }
+        }
     }
 }

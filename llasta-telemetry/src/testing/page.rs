@@ -79,10 +79,11 @@ impl Page {
     /// The first line that is neither a comment nor a sample.
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
         let mut page = Self::default();
+        let open = text.trim_end().ends_with("# EOF");
         for (index, line) in text.lines().enumerate() {
             let trimmed = line.trim();
             if let Some(comment) = trimmed.strip_prefix('#') {
-                page.comment(comment);
+                page.comment(comment, open);
             } else if !trimmed.is_empty() {
                 let sample = sample(trimmed).ok_or_else(|| Unreadable {
                     line: index + 1,
@@ -92,7 +93,6 @@ impl Page {
             }
         }
         // OpenMetrics names a counter without the suffix that its samples have.
-        let open = text.trim_end().ends_with("# EOF");
         for family in page
             .families
             .iter_mut()
@@ -142,15 +142,16 @@ impl Page {
         (!lines.is_empty()).then(|| lines.iter().map(|line| line.value).sum())
     }
 
-    /// HELP and TYPE; whatever else begins with a `#` is for people.
-    fn comment(&mut self, comment: &str) {
+    /// HELP and TYPE; whatever else begins with a `#` is for people. OpenMetrics escapes quotation
+    /// marks in HELP.
+    fn comment(&mut self, comment: &str, open: bool) {
         let mut words = comment.trim_start().splitn(3, ' ');
         let (Some(word), Some(name)) = (words.next(), words.next()) else {
             return;
         };
         let rest = words.next().unwrap_or_default();
         if word == "HELP" {
-            self.named(name).help = unescape(rest, false);
+            self.named(name).help = unescape(rest, open);
         } else if word == "TYPE" {
             self.named(name).kind = rest.trim().to_owned();
         }

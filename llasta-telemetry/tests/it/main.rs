@@ -18,6 +18,7 @@ mod install;
 mod lines;
 mod llm;
 mod log;
+mod metrics_route;
 mod pipeline;
 mod support;
 mod testing_kit;

@@ -357,7 +357,8 @@ fn accessor(metric: &MetricItem) -> TokenStream {
     });
     let index = metric.labels.iter().filter(|(_, ty)| !is_text(ty)).fold(quote!(0usize), |index, (label, ty)| {
         let label = parameter(label);
-        quote!(#index * <#ty as ::llasta_telemetry::schema::LabelSet>::VALUES.len() + ::llasta_telemetry::schema::LabelSet::index(#label))
+        // A product binds tighter than the sum before it.
+        quote!((#index) * <#ty as ::llasta_telemetry::schema::LabelSet>::VALUES.len() + ::llasta_telemetry::schema::LabelSet::index(#label))
     });
     let texts: Vec<_> = metric
         .labels
