@@ -12,7 +12,7 @@ use super::access::Ended;
 use super::hook::{Attributes, ResponseHead};
 use super::route::Known;
 use crate::context::{self, Entered, Ids};
-use crate::metrics::Exemplar;
+use crate::metrics::{Exemplar, millis};
 use crate::schema::LabelSet;
 use crate::schema::http as key;
 use crate::schema::labels::Outcome;
@@ -167,7 +167,8 @@ impl Exchange {
         }
         let metrics = self.known.metrics.as_ref();
         if let Some(first_byte) = metrics.and_then(|metrics| metrics.first_byte.as_ref()) {
-            first_byte.observe_with(lasted.as_secs_f64(), self.exemplar());
+            let (exemplar, at) = self.exemplar(lasted);
+            first_byte.observe_at(lasted.as_secs_f64(), exemplar, at);
         }
     }
 
@@ -193,15 +194,18 @@ impl Exchange {
         self.settled
     }
 
-    fn exemplar(&self) -> Option<Exemplar> {
+    /// The ids for exemplars of what happened so long after the start, and when that was.
+    #[inline]
+    fn exemplar(&self, lasted: Duration) -> (Option<Exemplar>, u64) {
         if !self.recording {
-            return None;
+            return (None, 0);
         }
         let ids = Ids::of(&self.context);
-        Some(Exemplar {
+        let exemplar = Exemplar {
             trace_id: ids.trace_id,
             span_id: ids.span_id,
-        })
+        };
+        (Some(exemplar), millis(self.started.wall + lasted))
     }
 
     /// Settles everything, once.
@@ -216,12 +220,11 @@ impl Exchange {
         }
         let (outcome, fault) = self.judge(end, lasted);
         if let Some(metrics) = &self.known.metrics {
-            let exemplar = self.exemplar();
+            let (exemplar, at) = self.exemplar(lasted);
             metrics.in_flight.add(-1);
-            metrics.requests[outcome.index()].add_with(1, exemplar);
-            metrics
-                .duration
-                .observe_with(lasted.as_secs_f64(), exemplar);
+            metrics.requests[outcome.index()].add_at(1, exemplar, at);
+            let seconds = lasted.as_secs_f64();
+            metrics.duration.observe_at(seconds, exemplar, at);
         }
         if self.recording || self.known.settings.access.is_some() {
             self.report(outcome, fault, lasted);
