@@ -18,8 +18,9 @@ use crate::schema::http as key;
 use crate::schema::labels::Outcome;
 use crate::span::{self, Moment, Opened};
 
-/// How a handler says that an answer failed although its status is already out: a stream that
-/// ends in an error event. Put a clone into the response's extensions and keep one.
+/// How whoever answers says why an answer failed, where its status does not: a stream that ends in
+/// an error event, or a time-out that became an ordinary answer. It travels in the response's
+/// extensions.
 ///
 /// ```
 /// use llasta_telemetry::http::Failure;
@@ -30,10 +31,26 @@ use crate::span::{self, Moment, Opened};
 /// // later, when the stream breaks:
 /// failure.set("llm_unavailable");
 /// ```
+///
+/// What is known at once is said at once:
+///
+/// ```
+/// # use llasta_telemetry::http::Failure;
+/// # struct Extension<T>(T);
+/// # let status = http::StatusCode::GATEWAY_TIMEOUT;
+/// let answer = (status, Extension(Failure::of("timeout")));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Failure(Arc<OnceLock<Cow<'static, str>>>);
 
 impl Failure {
+    /// A failure with this word of low cardinality for `error.type`.
+    pub fn of(error_type: impl Into<Cow<'static, str>>) -> Self {
+        let failure = Self::default();
+        failure.set(error_type);
+        failure
+    }
+
     /// Says why: a word of low cardinality, for `error.type`. The first one counts.
     pub fn set(&self, error_type: impl Into<Cow<'static, str>>) {
         let _ = self.0.set(error_type.into());
