@@ -1,8 +1,10 @@
 //! What recording costs, counted.
 //!
 //! ```sh
-//! cargo run --release -p llasta-benches            # the SDK's own tables
-//! cargo run --release -p llasta-benches -- check   # fails when a budget is exceeded
+//! cargo run --release -p llasta-benches                                  # everything, printed
+//! cargo run --release -p llasta-benches -- --quick                       # the SDK alone
+//! cargo run --release -p llasta-benches -- --write docs/benchmarks.md    # everything, written
+//! cargo run --release -p llasta-benches -- check                         # are budgets exceeded?
 //! ```
 //!
 //! Every variant runs in processes of its own and proves that it did its work: as many spans,
@@ -15,10 +17,10 @@ mod driver;
 use std::path::Path;
 use std::process::ExitCode;
 
-use llasta_benches::measure::{Group, INSTRUCTIONS, TIME, answer};
+use llasta_benches::measure::{INSTRUCTIONS, TIME, answer};
 use llasta_benches::sdk;
 
-use crate::driver::{Failure, Program, Row, check, table};
+use crate::driver::{Failure, Program, check, document};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -26,12 +28,16 @@ fn main() -> ExitCode {
     if let Some(status) = answer(&words, &sdk::variants(), &meters) {
         return status;
     }
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match words[..] {
-        [] => own().and_then(|program| print(&program)),
+    let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check"] => own().and_then(|program| check::run(&program)),
+        [] => everything().map(|text| println!("{text}")),
+        ["--quick"] => quick().map(|text| println!("{text}")),
+        ["--write", path] => everything().and_then(|text| write(path, &text)),
         _ => {
-            eprintln!("llasta-benches: give nothing for the tables, or `check`");
+            eprintln!(
+                "llasta-benches: give nothing to print the tables, `--quick` for the SDK alone, \
+                 `--write FILE` to write them, or `check` for the budgets"
+            );
             return ExitCode::from(2);
         }
     };
@@ -44,24 +50,23 @@ fn main() -> ExitCode {
     }
 }
 
+const BENCHES: &str = env!("CARGO_MANIFEST_DIR");
+
 fn own() -> Result<Program, Failure> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    Program::build(&manifest, "llasta-benches")
+    Program::build(&Path::new(BENCHES).join("Cargo.toml"), "llasta-benches")
 }
 
-fn print(program: &Program) -> Result<(), Failure> {
-    let mut rows = Vec::new();
-    for (group, title) in program.variants()? {
-        rows.push(Row {
-            group,
-            instructions: program.instructions(group, &title)?,
-            allocations: program.allocations(group, &title)?,
-            time: Some(program.time(group, &title)?),
-            title,
-        });
-    }
-    for group in Group::ALL {
-        println!("{}", table::table(group, &rows));
-    }
-    Ok(())
+fn quick() -> Result<String, Failure> {
+    document(&[own()?], Path::new(BENCHES))
+}
+
+fn everything() -> Result<String, Failure> {
+    let benches = Path::new(BENCHES);
+    let peers = Program::build(&benches.join("peers/Cargo.toml"), "llasta-peers")?;
+    document(&[own()?, peers], benches)
+}
+
+fn write(path: &str, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text)
+        .map_err(|error| Failure(format!("`{path}` could not be written: {error}")))
 }

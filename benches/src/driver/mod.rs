@@ -1,14 +1,19 @@
 //! Runs the programs that measure, each variant in a process of its own.
 
+mod budget;
 pub(crate) mod check;
+mod machine;
 mod program;
-pub(crate) mod table;
+mod run;
+mod table;
 
 use std::fmt;
+use std::path::Path;
 
 use llasta_benches::measure::Group;
 
 pub(crate) use self::program::Program;
+use self::run::Row;
 
 /// What keeps the driver from its result, in words for a person.
 #[derive(Debug)]
@@ -20,13 +25,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What one operation of a variant costs.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) group: Group,
-    pub(crate) title: String,
-    pub(crate) instructions: f64,
-    pub(crate) allocations: f64,
-    /// Nanoseconds, when they were asked for.
-    pub(crate) time: Option<f64>,
+/// The words of docs/benchmarks.md, with a place for each table.
+const DOCUMENT: &str = include_str!("benchmarks.md");
+
+/// Measures all variants of these programs: the text of docs/benchmarks.md.
+pub(crate) fn document(programs: &[Program], benches: &Path) -> Result<String, Failure> {
+    let rows = run::run(programs)?;
+    let mut text = DOCUMENT.to_owned();
+    for group in Group::ALL {
+        let place = format!("{{{{{}}}}}", group.name());
+        text = text.replace(&place, table::table(group, &rows).trim_end());
+    }
+    text = text.replace("{{budgets}}", table::budgets(&rows).trim_end());
+    Ok(text.replace("{{machine}}", &machine::describe(benches)))
 }

@@ -21,7 +21,7 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant::new(CLIENT, "SDK: client span with url.template", move || {
             instrumented(on).with(|request| request.with_extension(UrlTemplate("/search")))
         }),
-        Variant::new(CLIENT, "SDK: unsampled", || {
+        Variant::new(CLIENT, "SDK: client span, unsampled", || {
             instrumented(Sampler::AlwaysOff)
         }),
     ]

@@ -1,0 +1,75 @@
+//! The budgets: what a variant may add to the base of its group, or cost where the group has none.
+
+use llasta_benches::measure::Group;
+
+pub(crate) struct Budget {
+    pub(crate) group: Group,
+    pub(crate) title: &'static str,
+    pub(crate) instructions: f64,
+    pub(crate) allocations: Option<f64>,
+    /// The variant of another crate that does the same, or the cheapest that does.
+    pub(crate) peer: Option<&'static str>,
+}
+
+/// Instructions with which prometheus-client 0.25.2 renders the same 200 series: the last table of
+/// docs/benchmarks.md.
+const PROMETHEUS_CLIENT_PAGE: f64 = 1_470_126.0;
+
+pub(crate) const BUDGETS: &[Budget] = &[
+    Budget {
+        group: Group::Server,
+        title: "SDK: traces + metrics + access line",
+        instructions: 8_000.0,
+        allocations: Some(6.0),
+        peer: Some("assembled stack"),
+    },
+    Budget {
+        group: Group::Server,
+        title: "SDK: traces + metrics",
+        instructions: 6_000.0,
+        allocations: Some(6.0),
+        peer: Some("opentelemetry-instrumentation-tower"),
+    },
+    Budget {
+        group: Group::Server,
+        title: "SDK: traces + metrics, incoming traceparent",
+        instructions: 7_000.0,
+        allocations: None,
+        peer: Some("opentelemetry-instrumentation-tower, incoming traceparent"),
+    },
+    Budget {
+        group: Group::Server,
+        title: "SDK: traces + metrics, unsampled",
+        instructions: 2_800.0,
+        allocations: Some(3.0),
+        peer: Some("opentelemetry-instrumentation-tower, unsampled"),
+    },
+    Budget {
+        group: Group::Client,
+        title: "SDK: client span",
+        instructions: 9_000.0,
+        allocations: Some(10.0),
+        peer: Some("reqwest-tracing"),
+    },
+    Budget {
+        group: Group::Client,
+        title: "SDK: client span, unsampled",
+        instructions: 3_000.0,
+        allocations: None,
+        peer: Some("reqwest-tracing, unsampled"),
+    },
+    Budget {
+        group: Group::Chunk,
+        title: "SDK: instrument_llm",
+        instructions: 300.0,
+        allocations: Some(0.0),
+        peer: None,
+    },
+    Budget {
+        group: Group::Page,
+        title: "SDK: OpenMetrics",
+        instructions: PROMETHEUS_CLIENT_PAGE / 2.0,
+        allocations: None,
+        peer: Some("prometheus-client: OpenMetrics"),
+    },
+];
