@@ -60,13 +60,11 @@ macro_rules! sink {
 
             impl Traces {
                 pub(crate) fn install(sampled: bool) -> Self {
-                    let seen = Arc::<Mutex<SpansSeen>>::default();
+                    let (exporter, seen) = exporter();
                     let share = if sampled { 1.0 } else { 0.0 };
                     let root = Sampler::TraceIdRatioBased(share);
                     let provider = SdkTracerProvider::builder()
-                        .with_span_processor(
-                            BatchSpanProcessor::builder(Exporter(seen.clone())).build(),
-                        )
+                        .with_span_processor(BatchSpanProcessor::builder(exporter).build())
                         .with_sampler(Sampler::ParentBased(Box::new(root)))
                         .with_resource(Resource::builder().build())
                         .build();
@@ -91,8 +89,14 @@ macro_rules! sink {
                 }
             }
 
+            /// An exporter that looks at what it gets.
+            pub(crate) fn exporter() -> (Exporter, Arc<Mutex<SpansSeen>>) {
+                let seen = Arc::<Mutex<SpansSeen>>::default();
+                (Exporter(seen.clone()), seen)
+            }
+
             #[derive(Debug)]
-            struct Exporter(Arc<Mutex<SpansSeen>>);
+            pub(crate) struct Exporter(Arc<Mutex<SpansSeen>>);
 
             impl SpanExporter for Exporter {
                 async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {

@@ -61,6 +61,37 @@ impl Stack for TowerHttp {
     }
 }
 
+/// `TraceLayer::new_for_http` with tracing-opentelemetry behind it. It knows nothing of callers.
+pub(super) struct TowerHttpExported(v033::Traces);
+
+impl TowerHttpExported {
+    pub(super) fn install(sampled: bool) -> Self {
+        let traces = v033::Traces::install(sampled);
+        tracing_subscriber::registry()
+            .with(EnvFilter::new("info,tower_http=debug"))
+            .with(tracing_opentelemetry::layer().with_tracer(traces.provider.tracer("bench")))
+            .init();
+        Self(traces)
+    }
+}
+
+impl Stack for TowerHttpExported {
+    fn around(&self, router: Router) -> Router {
+        router.layer(TraceLayer::new_for_http())
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+
+    fn reported(&self) -> Reported {
+        Reported {
+            spans: Some(self.0.seen()),
+            ..Reported::default()
+        }
+    }
+}
+
 /// `OtelAxumLayer` with tracing-opentelemetry behind it.
 pub(super) struct AxumTracing(v033::Traces);
 

@@ -6,9 +6,10 @@ mod layers;
 use std::rc::Rc;
 
 use axum::Router;
-use llasta_benches::exercise::{NoopLayer, Proof, Server, chat_router};
+use llasta_benches::exercise::{Proof, Server, chat_router};
 use llasta_benches::measure::{Group, Variant};
 
+pub(crate) use self::layers::read_page;
 use crate::sink::{MetricsSeen, SpansSeen};
 
 /// Telemetry for a router, and a look at what it reported. It installs what is global in its
@@ -42,71 +43,84 @@ pub(crate) struct Known {
     pub(crate) title: &'static str,
     /// Whether a sampler has a say in it.
     traces: bool,
+    /// Whether it continues the trace of a caller.
+    continues: bool,
     pub(crate) start: fn(sampled: bool) -> Box<dyn Stack>,
 }
 
-pub(crate) const ALL: [Known; 7] = [
+pub(crate) const ALL: [Known; 8] = [
     Known {
         title: "tower-http TraceLayer",
         traces: false,
+        continues: false,
         start: |_| Box::new(layers::TowerHttp::install()),
+    },
+    Known {
+        title: "tower-http TraceLayer + tracing-opentelemetry",
+        traces: true,
+        continues: false,
+        start: |sampled| Box::new(layers::TowerHttpExported::install(sampled)),
     },
     Known {
         title: "axum-tracing-opentelemetry",
         traces: true,
+        continues: true,
         start: |sampled| Box::new(layers::AxumTracing::install(sampled, false)),
     },
     Known {
         title: "axum-tracing-opentelemetry, tuned",
         traces: true,
+        continues: true,
         start: |sampled| Box::new(layers::AxumTracing::install(sampled, true)),
     },
     Known {
         title: "opentelemetry-instrumentation-tower",
         traces: true,
+        continues: true,
         start: |sampled| Box::new(layers::OtelTower::install(sampled)),
     },
     Known {
         title: "axum-prometheus",
         traces: false,
+        continues: false,
         start: |_| Box::new(layers::AxumPrometheus::install()),
     },
     Known {
         title: "axum-otel-metrics",
         traces: false,
+        continues: false,
         start: |_| Box::new(layers::AxumOtelMetrics::install()),
     },
     Known {
         title: "assembled stack",
         traces: true,
+        continues: true,
         start: |sampled| Box::new(assembled::Assembled::install(sampled)),
     },
 ];
 
 /// What the benches measure.
 pub(crate) fn variants() -> Vec<Variant> {
-    let mut variants = vec![
-        Variant::new(Group::Server, "bare router", || {
-            Server::new(chat_router(), Proof::none())
-        }),
-        Variant::new(Group::Server, "empty layer", || {
-            Server::new(chat_router().layer(NoopLayer), Proof::none())
-        }),
-    ];
+    let mut variants = vec![Variant::new(Group::Server, "bare router", || {
+        Server::new(chat_router(), Proof::none())
+    })];
     for Known {
         title,
         traces,
+        continues,
         start,
     } in ALL
     {
         variants.push(Variant::new(Group::Server, title, move || {
             server(start(true), true)
         }));
-        if traces {
+        if continues {
             let continued = format!("{title}, incoming traceparent");
             variants.push(Variant::new(Group::Server, continued, move || {
                 server(start(true), true).with_traceparent()
             }));
+        }
+        if traces {
             let unsampled = format!("{title}, unsampled");
             variants.push(Variant::new(Group::Server, unsampled, move || {
                 server(start(false), false)
