@@ -1,7 +1,6 @@
 //! What a CLIENT span says of an attempt, by OpenTelemetry's conventions.
 
 use std::borrow::Cow;
-use std::error::Error as _;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -19,7 +18,7 @@ use crate::span::Span;
 /// As many attributes as an attempt usually has in the end.
 const USUAL: usize = 8;
 
-/// This request was sent once. Costs no memory, unlike a number.
+/// This request was sent once. Takes no memory, unlike a number.
 #[derive(Debug, Clone, Copy)]
 struct Sent;
 
@@ -27,8 +26,12 @@ struct Sent;
 #[derive(Debug, Clone, Copy)]
 struct Resends(i64);
 
-/// How often this request was sent before; counts this time.
+/// How often this request was sent before. Counts this time, unless that would be the only reason
+/// for the request to have extensions: then [`may_come_again`] does.
 pub(super) fn resends(extensions: &mut Extensions) -> i64 {
+    if extensions.is_empty() {
+        return 0;
+    }
     if let Some(resends) = extensions.get_mut::<Resends>() {
         resends.0 += 1;
         return resends.0;
@@ -38,6 +41,14 @@ pub(super) fn resends(extensions: &mut Extensions) -> i64 {
         extensions.insert(Resends(1));
     }
     i64::from(again)
+}
+
+/// Counts an attempt that somebody may repeat. What succeeded is not sent again, so a request
+/// without extensions that succeeds at once is spared the map.
+pub(super) fn may_come_again(extensions: &mut Extensions) {
+    if extensions.is_empty() {
+        extensions.insert(Sent);
+    }
 }
 
 /// Name and attributes that are known at the start.

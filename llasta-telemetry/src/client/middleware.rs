@@ -102,6 +102,9 @@ impl Middleware for TelemetryMiddleware {
             }
         };
         let answer = Inside::new(&span, next.run(request, extensions)).await;
+        if !matches!(&answer, Ok(response) if response.status().is_success()) {
+            attempt::may_come_again(extensions);
+        }
         match answer {
             Ok(response) if span.is_recording() => {
                 attempt::answered(&span, response.status());

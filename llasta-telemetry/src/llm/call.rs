@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::chunk::ChunkView;
 use super::metrics::LlmMetrics;
+use super::pace::Pace;
 use super::summary::{ChatSummary, Hook};
 use super::think::{Part, ThinkSplitter};
 use crate::context::Scope;
@@ -53,10 +54,7 @@ pub struct ChatCall {
     metrics: Option<LlmMetrics>,
     stream: bool,
     splitter: ThinkSplitter,
-    first: Option<Duration>,
-    last: Duration,
-    longest_gap: Duration,
-    pieces: u64,
+    pace: Pace,
     usage: Usage,
     finish_reason: Option<Cow<'static, str>>,
     outcome: Outcome,
@@ -88,16 +86,14 @@ impl ChatCall {
         if let Some(max_tokens) = request.max_tokens {
             generate.max_tokens(max_tokens);
         }
+        let pace = Pace::new(&generate);
         Self {
             generate,
             response: None,
             metrics,
             stream: request.stream,
             splitter: ThinkSplitter::default(),
-            first: None,
-            last: Duration::ZERO,
-            longest_gap: Duration::ZERO,
-            pieces: 0,
+            pace,
             usage: Usage::default(),
             finish_reason: None,
             outcome: Outcome::Cancelled,
@@ -238,12 +234,12 @@ impl ChatCall {
 
     /// How long after the start the first token came.
     pub fn time_to_first_token(&self) -> Option<Duration> {
-        self.first
+        self.pace.to_first()
     }
 
     /// The longest time between two pieces so far, when there were two.
     pub fn longest_gap(&self) -> Option<Duration> {
-        (self.pieces > 1).then_some(self.longest_gap)
+        self.pace.longest_gap()
     }
 
     /// What is known so far.
@@ -251,9 +247,9 @@ impl ChatCall {
         ChatSummary {
             outcome: self.outcome,
             duration: self.generate.elapsed(),
-            time_to_first_token: self.first,
-            longest_gap: self.longest_gap(),
-            pieces: self.pieces,
+            time_to_first_token: self.pace.to_first(),
+            longest_gap: self.pace.longest_gap(),
+            pieces: self.pace.pieces(),
             usage: self.usage,
             finish_reason: self.finish_reason.clone(),
         }
@@ -284,37 +280,18 @@ impl ChatCall {
         self.generate.fail(error_type, message);
     }
 
-    /// Something of the answer is there.
+    /// Something of the answer is there: the response begins with the first of it.
     #[inline]
     fn arrived(&mut self) {
-        let now = self.generate.elapsed();
-        self.pieces += 1;
-        if self.response.is_none() {
-            return self.begun(now);
-        }
-        let gap = now.saturating_sub(self.last);
-        self.last = now;
-        let is_longest = gap > self.longest_gap;
-        if is_longest {
-            self.longest_gap = gap;
-        }
-        if let Some(gaps) = self
-            .metrics
-            .as_ref()
-            .and_then(|metrics| metrics.gaps.as_ref())
-        {
+        let Some(next) = self.pace.piece(&self.generate) else {
+            return self.response = Some(self.generate.in_scope(Response::start));
+        };
+        let metrics = self.metrics.as_ref();
+        if let Some(gaps) = metrics.and_then(|metrics| metrics.gaps.as_ref()) {
             // An exemplar for each would cost more than all of this.
-            let exemplar = is_longest.then(|| self.exemplar()).flatten();
-            gaps.observe_with(gap.as_secs_f64(), exemplar);
+            let exemplar = self.exemplar().filter(|_| next.is_longest);
+            gaps.observe_with(next.gap().as_secs_f64(), exemplar);
         }
-    }
-
-    /// The response begins with the first of the answer.
-    #[cold]
-    fn begun(&mut self, now: Duration) {
-        self.first = Some(now);
-        self.last = now;
-        self.response = Some(self.generate.in_scope(Response::start));
     }
 
     fn exemplar(&self) -> Option<Exemplar> {
@@ -328,8 +305,8 @@ impl ChatCall {
     /// (last − first) / (completion tokens − 1), for a streamed answer of at least two tokens.
     fn time_per_output_token(&self) -> Option<f64> {
         let tokens = self.usage.completion.filter(|tokens| *tokens > 1)?;
-        let first = self.first.filter(|_| self.stream)?;
-        Some((self.last - first).as_secs_f64() / (tokens - 1) as f64)
+        let spent = self.pace.first_to_last().filter(|_| self.stream)?;
+        Some(spent.as_secs_f64() / (tokens - 1) as f64)
     }
 }
 
@@ -343,7 +320,8 @@ impl Drop for ChatCall {
         let exemplar = self.exemplar();
         let per_token = self.time_per_output_token();
         let first = self
-            .first
+            .pace
+            .to_first()
             .filter(|_| self.stream)
             .map(|first| first.as_secs_f64());
         if let Some(metrics) = &self.metrics {

@@ -10,6 +10,7 @@
 mod call;
 mod chunk;
 mod metrics;
+mod pace;
 mod stream;
 mod summary;
 mod think;

@@ -1,5 +1,8 @@
 //! Chat completions, streamed or not, and the ways they end.
 
+mod adapters;
+mod pace;
+
 use std::convert::Infallible;
 use std::time::Duration;
 
