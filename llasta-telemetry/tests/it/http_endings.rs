@@ -1,13 +1,17 @@
 //! Every way a request can end, in process and over sockets: settled once, at its end.
 
+mod many;
+mod timeouts;
+mod times;
+mod upgrades;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::error_handling::HandleErrorLayer;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::any;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::StatusCode;
@@ -16,8 +20,7 @@ use http_body_util::BodyExt;
 use llasta_telemetry::http::Failure;
 use llasta_telemetry::schema::labels::Outcome;
 use tokio::sync::{Mutex, Notify};
-use tower::timeout::TimeoutLayer;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::ServiceExt;
 
 use super::support::{Protocol, Shop, body_text, soon, stream_of};
 
@@ -41,6 +44,20 @@ fn once(body: axum::body::Body) -> Router {
 
 fn data(text: &'static str) -> Result<Frame<Bytes>, super::support::BoxError> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+}
+
+/// A moment that a handler notes.
+#[derive(Clone, Default)]
+struct Note(Arc<std::sync::Mutex<Option<SystemTime>>>);
+
+impl Note {
+    fn now(&self) {
+        *self.0.lock().unwrap() = Some(SystemTime::now());
+    }
+
+    fn taken(&self) -> SystemTime {
+        self.0.lock().unwrap().expect("it was noted")
+    }
 }
 
 #[tokio::test]
@@ -240,28 +257,6 @@ async fn a_body_that_panics_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_time_out_inside_is_the_error_it_answers() {
-    for protocol in Protocol::ALL {
-        let mut shop = Shop::open();
-        let app = goods(std::future::pending).layer(
-            ServiceBuilder::new()
-                .layer(HandleErrorLayer::new(|_| async {
-                    StatusCode::GATEWAY_TIMEOUT
-                }))
-                .layer(TimeoutLayer::new(Duration::from_millis(1))),
-        );
-        let mut client = shop.client(protocol, app).await;
-        let response = client.get("/it").await.unwrap();
-        assert_eq!(response.status(), 504);
-
-        let settled = shop.settled(Some("/it"), Outcome::Error).await;
-        assert_eq!(settled.error().as_deref(), Some("504"));
-        assert_eq!(settled.status(), Some(504));
-        shop.close().await;
-    }
-}
-
-#[tokio::test]
 async fn a_stream_that_says_it_failed_is_an_error_whether_or_not_the_client_stays() {
     for protocol in Protocol::ALL {
         for stays in [true, false] {
@@ -323,55 +318,5 @@ async fn a_refusal_is_a_success_and_a_fault_an_error() {
             assert_eq!(settled.status(), Some(status.as_u16().into()));
             shop.close().await;
         }
-    }
-}
-
-#[tokio::test]
-async fn hundreds_of_streams_of_which_a_third_hang_up_add_up() {
-    const ALL: u64 = 600;
-    for protocol in Protocol::ALL {
-        let mut shop = Shop::open();
-        let app = Router::new().route(
-            "/it",
-            get(|| async {
-                let chunks = (0..20).map(|_| Ok::<_, std::io::Error>("chunk"));
-                let chunks = futures_util::stream::iter(chunks);
-                let slow = futures_util::StreamExt::then(chunks, |chunk| async move {
-                    tokio::task::yield_now().await;
-                    chunk
-                });
-                Response::new(axum::body::Body::from_stream(slow))
-            }),
-        );
-        let app = app.layer(shop.telemetry.layer());
-        let clients = (0..ALL).map(|n| {
-            let app = app.clone();
-            tokio::spawn(async move {
-                let mut client = super::support::Client::connect(protocol, app).await;
-                let mut body = client.get("/it").await.unwrap().into_body();
-                if n % 3 == 0 {
-                    for _ in 0..n % 7 {
-                        let _ = body.frame().await;
-                    }
-                } else {
-                    body_text(body).await.unwrap();
-                }
-            })
-        });
-        for client in futures_util::future::join_all(clients).await {
-            client.unwrap();
-        }
-        for _ in 0..ALL {
-            shop.lines.next().await;
-        }
-        let metrics = shop.metrics(Some("/it"));
-        let [complete, failed, cancelled] = metrics.requests.each_ref().map(|one| one.value());
-        assert_eq!(complete + cancelled, ALL, "{protocol:?}");
-        assert_eq!(failed, 0);
-        assert!(complete >= ALL - ALL / 3);
-        assert_eq!(metrics.in_flight.value(), 0);
-        assert_eq!(metrics.duration.count(), ALL);
-        let report = shop.telemetry.shutdown().await;
-        assert_eq!(report.exported + report.dropped, ALL);
     }
 }

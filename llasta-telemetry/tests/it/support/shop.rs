@@ -2,9 +2,10 @@
 
 use axum::Router;
 use llasta_telemetry::http::{EndpointMetrics, RequestMetrics, ServiceMetrics};
+use llasta_telemetry::pipeline::QueueLimits;
 use llasta_telemetry::schema::LabelSet;
 use llasta_telemetry::schema::labels::Outcome;
-use llasta_telemetry::{Guard, Telemetry};
+use llasta_telemetry::{Builder, Guard, Telemetry};
 use serde_json::Value;
 
 use super::collector::Span;
@@ -54,15 +55,26 @@ impl Shop {
 
     /// A shop whose sampler is set.
     pub(crate) fn sampling(sampler: llasta_telemetry::span::Sampler) -> Self {
+        Self::built(|builder| builder.sampler(sampler))
+    }
+
+    /// A shop in which so many spans can wait to be exported.
+    pub(crate) fn with_room_for(spans: usize) -> Self {
+        let limits = QueueLimits {
+            capacity: spans,
+            ..eager()
+        };
+        Self::built(|builder| builder.queue(limits))
+    }
+
+    fn built(build: impl FnOnce(Builder) -> Builder) -> Self {
         let collector = Collector::start();
         let (sink, lines) = Lines::new();
-        let telemetry = Telemetry::builder("shop")
+        let builder = Telemetry::builder("shop")
             .otlp_endpoint(collector.endpoint())
             .queue(eager())
-            .sampler(sampler)
-            .log_lines(sink)
-            .build()
-            .unwrap();
+            .log_lines(sink);
+        let telemetry = build(builder).build().unwrap();
         Self {
             telemetry,
             collector,

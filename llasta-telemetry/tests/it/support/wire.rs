@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::Router;
 use axum::body::Body;
+use axum::serve::ListenerExt;
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream};
 use http::{Request, Response};
@@ -47,6 +48,8 @@ enum Sender {
 pub(crate) async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    // Small writes that wait for the other side's acknowledgement would take 40 ms now and then.
+    let listener = listener.tap_io(|socket| socket.set_nodelay(true).unwrap());
     tokio::spawn(axum::serve(listener, app).into_future());
     address
 }
@@ -60,8 +63,14 @@ impl Client {
                 host: "in-process".to_owned(),
             };
         }
-        let address = serve(app).await;
-        let socket = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        Self::dial(protocol, serve(app).await).await
+    }
+
+    /// A client of a router that is served already.
+    pub(crate) async fn dial(protocol: Protocol, address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        let socket = TokioIo::new(socket);
         let (sender, connection) = if protocol == Protocol::Http1 {
             let (sender, connection) = http1::handshake(socket).await.unwrap();
             let connection = connection.with_upgrades();
@@ -76,6 +85,21 @@ impl Client {
             sender,
             connection: Some(connection),
             host: address.to_string(),
+        }
+    }
+
+    /// Another client in process, or another user of the same HTTP/2 connection, which this one
+    /// goes on to hold.
+    pub(crate) fn share(&self) -> Self {
+        let sender = match &self.sender {
+            Sender::InProcess(app) => Sender::InProcess(app.clone()),
+            Sender::Http2(sender) => Sender::Http2(sender.clone()),
+            Sender::Http1(_) => panic!("HTTP/1 has one request at a time"),
+        };
+        Self {
+            sender,
+            connection: None,
+            host: self.host.clone(),
         }
     }
 
@@ -104,7 +128,7 @@ impl Client {
                 Ok(over_socket(sender.send_request(request).await?))
             }
             Sender::Http2(sender) => {
-                let path = request.uri().path();
+                let path = request.uri().path_and_query().unwrap();
                 let uri = format!("http://{}{path}", self.host);
                 *request.uri_mut() = uri.parse().unwrap();
                 Ok(over_socket(sender.send_request(request).await?))
