@@ -257,15 +257,6 @@ impl Builder {
             (_, Some(endpoint)) => Some(start(limits, endpoint.clone(), resource.clone())?),
             _ => None,
         };
-        let provider = queue.as_ref().map(|queue| {
-            SdkTracerProvider::builder()
-                .with_span_processor(Processor(queue.clone()))
-                .with_sampler(sampler.for_sdk())
-                .with_id_generator(RandomIdGenerator::default())
-                .with_resource(resource.clone())
-                .build()
-        });
-        let tracer = provider.map(|provider| provider.tracer_with_scope(instrumentation_scope()));
         let style = self.style.or(environment.style).unwrap_or_else(|| {
             if std::io::stdout().is_terminal() {
                 Style::Pretty
@@ -280,6 +271,7 @@ impl Builder {
             .set(1);
         self_metrics(&registry, queue.as_ref());
         process_metrics(&registry);
+        let through_sdk = queue.clone();
         let telemetry = Telemetry::new(Inner {
             service: Arc::from(service),
             resource,
@@ -304,6 +296,15 @@ impl Builder {
                 Some(queue) => queue,
                 None => crate::telemetry::nowhere(),
             },
+        });
+        let tracer = through_sdk.map(|queue| {
+            SdkTracerProvider::builder()
+                .with_sampler(telemetry.tracer().sampler.for_sdk())
+                .with_id_generator(RandomIdGenerator::default())
+                .with_resource(telemetry.resource().clone())
+                .with_span_processor(Processor::new(queue, telemetry.clone()))
+                .build()
+                .tracer_with_scope(instrumentation_scope())
         });
         Ok((
             Guard {

@@ -8,33 +8,73 @@ use pin_project_lite::pin_project;
 
 use super::Scope;
 
-/// A future that sees the context that is current now: for `tokio::spawn`, `JoinSet::spawn` and
-/// the like.
+/// A future that sees the context that is current now: for `tokio::spawn` and `JoinSet::spawn`.
 ///
 /// ```
-/// # async fn work() {}
+/// use llasta_telemetry::context::carry;
+///
+/// # async fn embed(_: &str) {}
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// tokio::spawn(llasta_telemetry::context::carry(work())).await.unwrap();
+/// tokio::spawn(carry(embed("one"))).await.unwrap();
+///
+/// let mut tasks = tokio::task::JoinSet::new();
+/// for text in ["two", "three"] {
+///     tasks.spawn(carry(embed(text)));
+/// }
+/// tasks.join_all().await;
 /// # }
 /// ```
 pub fn carry<F: Future>(future: F) -> Carried<F> {
     Carried::new(Scope::current(), future)
 }
 
-/// A closure that sees the context that is current now: for `tokio::task::spawn_blocking`,
-/// `std::thread::spawn` and `rayon::spawn`.
+/// A closure that sees the context that is current now: for `spawn_blocking`, threads, scoped or
+/// not, and the functions of rayon that run a closure once.
 ///
 /// ```
+/// use llasta_telemetry::context::carry_fn;
+///
 /// # fn search() -> usize { 3 }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let found = tokio::task::spawn_blocking(llasta_telemetry::context::carry_fn(search)).await;
-/// # assert_eq!(found.unwrap(), 3);
+/// let found = tokio::task::spawn_blocking(carry_fn(search)).await.unwrap();
+///
+/// let mut tasks = tokio::task::JoinSet::new();
+/// tasks.spawn_blocking(carry_fn(search));
+///
+/// let found = std::thread::spawn(carry_fn(search)).join().unwrap();
+///
+/// let (left, right) = rayon::join(carry_fn(search), carry_fn(search));
+/// # assert_eq!(found + left + right, 9);
+/// # assert_eq!(tasks.join_all().await, [3]);
 /// # }
 /// ```
+///
+/// A closure that runs more than once, as those of parallel iterators do, takes a
+/// [`Scope`] along instead: see [`Scope::in_scope`].
 pub fn carry_fn<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {
     let scope = Scope::current();
-    move || {
-        let _entered = scope.enter();
+    move || scope.in_scope(work)
+}
+
+impl Scope {
+    /// Runs a closure with this as what is current: for closures that run many times and on many
+    /// threads.
+    ///
+    /// ```
+    /// use llasta_telemetry::context::Scope;
+    /// use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+    ///
+    /// # fn embed(text: &str) -> usize { text.len() }
+    /// let texts = ["one", "two", "three"];
+    /// let scope = Scope::current();
+    /// let vectors: Vec<_> = texts
+    ///     .par_iter()
+    ///     .map(|text| scope.in_scope(|| embed(text)))
+    ///     .collect();
+    /// # assert_eq!(vectors, [3, 3, 5]);
+    /// ```
+    pub fn in_scope<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
         work()
     }
 }

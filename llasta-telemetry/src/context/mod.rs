@@ -7,7 +7,20 @@
 //!
 //! What travels beside the ids, such as the session of a request, is [`baggage`].
 //!
-//! Tasks and threads start with an empty context: [`carry`] and [`carry_fn`] take it along.
+//! Tasks and threads start with an empty context, and what they do is then no part of the trace.
+//! Wrap what they run:
+//!
+//! | where it runs | what takes the context along |
+//! |---|---|
+//! | `tokio::spawn`, `JoinSet::spawn` | `spawn(carry(future))` |
+//! | `tokio::task::spawn_blocking`, `JoinSet::spawn_blocking` | `spawn_blocking(carry_fn(closure))` |
+//! | `std::thread::spawn`, scoped threads | `spawn(carry_fn(closure))` |
+//! | `rayon::spawn`, `rayon::join`, `ThreadPool::install` | `carry_fn(closure)` for each closure |
+//! | rayon's parallel iterators | `let scope = Scope::current();` before, [`scope.in_scope`](Scope::in_scope) in each closure |
+//!
+//! The context is that of the moment in which [`carry`], [`carry_fn`] or [`Scope::current`] is
+//! called: call them where the span is current, not inside the new task. Typed spans, `tracing`
+//! spans, log lines, exemplars and baggage all follow it.
 
 pub mod baggage;
 mod carry;

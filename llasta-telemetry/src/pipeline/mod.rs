@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod otlp;
+mod processor;
 mod queue;
 #[cfg(feature = "axum")]
 mod route;
@@ -13,5 +14,6 @@ mod worker;
 
 pub(crate) use self::endpoint::Endpoint;
 pub(crate) use self::otlp::exporter;
+pub(crate) use self::processor::Processor;
+pub(crate) use self::queue::Queue;
 pub use self::queue::QueueLimits;
-pub(crate) use self::queue::{Processor, Queue};

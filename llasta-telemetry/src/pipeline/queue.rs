@@ -8,9 +8,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use opentelemetry::Context;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::worker;
 use crate::error::Error;
@@ -179,30 +177,5 @@ impl Exporting for Queue {
         } else {
             self.ask(true, deadline)
         }
-    }
-}
-
-/// Brings spans that pass through the SDK, such as those of `tracing`, into the same queue.
-#[derive(Debug)]
-pub(crate) struct Processor(pub(crate) Arc<Queue>);
-
-impl SpanProcessor for Processor {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        self.0.on_end(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        match self.0.flush(self.0.limits.timeout) {
-            report if report.failed == 0 => Ok(()),
-            report => Err(OTelSdkError::InternalFailure(report.to_string())),
-        }
-    }
-
-    // The SDK's provider calls this when its last tracer goes. The queue belongs to the telemetry,
-    // whose own spans go on.
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-use llasta_telemetry::context::{self, carry, carry_fn};
+use llasta_telemetry::context::{self, Scope, carry, carry_fn};
 use llasta_telemetry::opentelemetry::Context;
 use llasta_telemetry::opentelemetry::trace::{
     Span as _, TraceContextExt, Tracer as _, TracerProvider as _,
@@ -101,6 +101,111 @@ async fn a_blocking_thread_sees_the_span_when_it_is_carried_along() {
         seen.span("rag.build_context").is_some(),
         "the lost one went nowhere"
     );
+}
+
+/// Does what a task does: a span of its own, and the ids it sees.
+fn work() -> context::Ids {
+    BuildContext::start(1, 1).finish(1, 1);
+    context::ids()
+}
+
+/// That so many spans were recorded, each under this one.
+fn all_under(seen: &Recorder, span: &RetrieveContext, count: usize) {
+    let spans = seen.spans();
+    assert_eq!(spans.len(), count);
+    for inner in &spans {
+        assert_eq!(inner.name, "rag.build_context");
+        assert_eq!(inner.parent_span_id, Some(span.span_id().to_string()));
+        assert_eq!(inner.trace_id, span.trace_id().to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_set_of_tasks_sees_the_span_when_it_is_carried_along() {
+    let seen = Recorder::new("shop");
+    let span = RetrieveContext::start_in(seen.telemetry(), 5, 0.5);
+    let mut tasks = tokio::task::JoinSet::new();
+    span.in_scope(|| {
+        for _ in 0..3 {
+            tasks.spawn(carry(async {
+                tokio::task::yield_now().await;
+                work()
+            }));
+        }
+        tasks.spawn_blocking(carry_fn(work));
+    });
+    for ids in tasks.join_all().await {
+        assert_eq!(ids.span_id, span.span_id());
+    }
+    all_under(&seen, &span, 4);
+}
+
+#[test]
+fn threads_see_the_span_when_it_is_carried_along() {
+    let seen = Recorder::new("shop");
+    let span = RetrieveContext::start_in(seen.telemetry(), 5, 0.5);
+    let (ids, scoped) = span.in_scope(|| {
+        let free = std::thread::spawn(carry_fn(work));
+        let scoped = std::thread::scope(|threads| threads.spawn(carry_fn(work)).join().unwrap());
+        (free.join().unwrap(), scoped)
+    });
+    assert_eq!(
+        (ids.span_id, scoped.span_id),
+        (span.span_id(), span.span_id())
+    );
+    let lost = span.in_scope(|| std::thread::spawn(work).join().unwrap());
+    assert!(!lost.is_valid(), "without carrying it is lost");
+    all_under(&seen, &span, 2);
+}
+
+#[test]
+fn rayon_sees_the_span_when_it_is_carried_along() {
+    use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+    const MANY: usize = 200;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(3)
+        .build()
+        .unwrap();
+    let seen = Recorder::new("shop");
+    let span = RetrieveContext::start_in(seen.telemetry(), 5, 0.5);
+    let ids = span.in_scope(|| {
+        let scope = Scope::current();
+        pool.install(|| {
+            let each: Vec<_> = (0..MANY)
+                .into_par_iter()
+                .map(|_| scope.in_scope(work))
+                .collect();
+            each
+        })
+    });
+    assert!(ids.iter().all(|ids| ids.span_id == span.span_id()));
+
+    // Those that run a closure once are wrapped as threads are.
+    let (left, right) =
+        span.in_scope(|| pool.install(carry_fn(|| rayon::join(carry_fn(work), carry_fn(work)))));
+    assert_eq!(
+        (left.span_id, right.span_id),
+        (span.span_id(), span.span_id())
+    );
+    let (send, receive) = std::sync::mpsc::channel();
+    span.in_scope(|| pool.spawn(carry_fn(move || send.send(work()).unwrap())));
+    assert_eq!(receive.recv().unwrap().span_id, span.span_id());
+    all_under(&seen, &span, MANY + 3);
+
+    // The threads of the pool go on without it.
+    let after: Vec<_> = pool.broadcast(|_| context::ids());
+    assert!(after.iter().all(|ids| !ids.is_valid()));
+}
+
+#[test]
+fn a_thread_that_panics_leaves_the_span() {
+    let seen = Recorder::new("shop");
+    let span = RetrieveContext::start_in(seen.telemetry(), 5, 0.5);
+    let work = span.in_scope(|| carry_fn(|| panic!("on purpose")));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    assert!(panicked.is_err());
+    assert!(!context::ids().is_valid());
 }
 
 #[tokio::test]

@@ -1,0 +1,101 @@
+//! Spans that pass through the SDK, such as those of `tracing`, into the same queue.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use opentelemetry::trace::Span as _;
+use opentelemetry::{Context, KeyValue, Value};
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+
+use super::Queue;
+use crate::context::baggage;
+use crate::schema::{AttributeType, KeyDef, Schema};
+use crate::span::{self, SpanSink};
+use crate::telemetry::{Exporting, Telemetry};
+
+/// Brings spans that pass through the SDK into the queue of a telemetry. What they carry under a
+/// key of the contract becomes what a typed span would carry: of the key's type, under the names
+/// that are asked for, and no more content than the policy lets out.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    queue: Arc<Queue>,
+    telemetry: Telemetry,
+}
+
+/// The contract's keys by name.
+static KEYS: LazyLock<HashMap<&'static str, &'static KeyDef>> = LazyLock::new(|| {
+    let contract = Schema::contract();
+    contract.keys().map(|key| (key.name, key)).collect()
+});
+
+impl Processor {
+    pub(crate) fn new(queue: Arc<Queue>, telemetry: Telemetry) -> Self {
+        Self { queue, telemetry }
+    }
+
+    fn as_typed(&self, attributes: &mut Vec<KeyValue>) {
+        let known = |attribute: &KeyValue| KEYS.contains_key(attribute.key.as_str());
+        if !attributes.iter().any(known) {
+            return;
+        }
+        let said = std::mem::take(attributes);
+        // A second name does not replace what was said under it.
+        let own: Vec<_> = said.iter().map(|one| one.key.clone()).collect();
+        for attribute in said {
+            let Some(key) = KEYS.get(attribute.key.as_str()) else {
+                attributes.push(attribute);
+                continue;
+            };
+            let value = of_type(key, attribute.value);
+            span::name(&self.telemetry, key, value, |name, value| {
+                if name == key.name || !own.iter().any(|other| other.as_str() == name) {
+                    attributes.push(KeyValue::new(name, value));
+                }
+            });
+        }
+    }
+}
+
+/// A value of the type that the key is declared with, where it can be one. `tracing` has no
+/// unsigned attributes: it makes texts of a `usize`, and backends compare strictly.
+fn of_type(key: &KeyDef, value: Value) -> Value {
+    let other = match (key.ty, &value) {
+        (AttributeType::Int, Value::String(text)) => text.as_str().parse().ok().map(Value::I64),
+        (AttributeType::Double, Value::String(text)) => text.as_str().parse().ok().map(Value::F64),
+        (AttributeType::Double, Value::I64(number)) => Some(Value::F64(*number as f64)),
+        (AttributeType::Bool, Value::String(text)) => text.as_str().parse().ok().map(Value::Bool),
+        // Content that is no text would pass by the policy.
+        (AttributeType::String, Value::String(_)) => None,
+        (AttributeType::String, other) => Some(Value::String(other.to_string().into())),
+        _ => None,
+    };
+    other.unwrap_or(value)
+}
+
+impl SpanProcessor for Processor {
+    fn on_start(&self, span: &mut Span, parent: &Context) {
+        for (key, value) in baggage::recorded(parent, self.telemetry.baggage_keys()) {
+            span.set_attribute(baggage::attribute(key, &value));
+        }
+    }
+
+    fn on_end(&self, mut span: SpanData) {
+        self.as_typed(&mut span.attributes);
+        self.queue.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        match self.queue.flush(self.queue.limits.timeout) {
+            report if report.failed == 0 => Ok(()),
+            report => Err(OTelSdkError::InternalFailure(report.to_string())),
+        }
+    }
+
+    // The SDK's provider calls this when its last tracer goes. The queue belongs to the telemetry,
+    // whose own spans go on.
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
