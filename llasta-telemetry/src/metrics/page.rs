@@ -92,17 +92,12 @@ impl Page {
         let Some(held) = slot.read() else {
             return;
         };
-        let mut digits = [0; 32];
-        let mut hex = |out: &mut String, bytes: &[u8]| {
-            let digits = &mut digits[..2 * bytes.len()];
-            write_hex(bytes, digits);
-            out.push_str(str::from_utf8(digits).unwrap_or_default());
-        };
-        self.out.push_str(" # {trace_id=\"");
-        hex(&mut self.out, &held.exemplar.trace_id.to_bytes());
-        self.out.push_str("\",span_id=\"");
-        hex(&mut self.out, &held.exemplar.span_id.to_bytes());
-        self.out.push_str("\"} ");
+        let mut labels =
+            *b" # {trace_id=\"00000000000000000000000000000000\",span_id=\"0000000000000000\"} ";
+        write_hex(&held.exemplar.trace_id.to_bytes(), &mut labels[14..46]);
+        write_hex(&held.exemplar.span_id.to_bytes(), &mut labels[57..73]);
+        self.out
+            .push_str(str::from_utf8(&labels).unwrap_or_default());
         self.float(held.value);
         self.out.push(' ');
         self.integer(held.at_millis / 1000);
