@@ -14,6 +14,8 @@ pub(crate) struct SpansSeen {
 /// What one span said.
 #[derive(Debug, Clone)]
 pub(crate) struct SpanSeen {
+    /// Its trace id in hex digits.
+    pub(crate) trace: String,
     pub(crate) lasted: Duration,
     pub(crate) status: String,
     pub(crate) attributes: BTreeMap<String, String>,
@@ -105,6 +107,7 @@ macro_rules! sink {
                     if let Some(span) = batch.last() {
                         assert!(SpanContext::is_sampled(&span.span_context));
                         seen.last = Some(SpanSeen {
+                            trace: span.span_context.trace_id().to_string(),
                             lasted: span
                                 .end_time
                                 .duration_since(span.start_time)

@@ -10,75 +10,76 @@ use std::process::{Command, ExitCode};
 use crate::sink::SpanSeen;
 use crate::stack;
 
-/// A table: its first column is the subject, the others these places of a subject's row.
-struct Table {
-    says: &'static str,
-    columns: &'static [(&'static str, usize)],
-}
+/// The columns behind the subject, each with its place in a subject's row.
+type Table = &'static [(&'static str, usize)];
 
-const SERVER: &[Table] = &[
-    Table {
-        says: "Servers: a stream of five events in 200 ms, read to its end.",
-        columns: &[
-            ("OpenTelemetry", 0),
-            ("span, ms", 1),
-            ("duration metric, ms", 2),
-            ("in flight while it streams", 3),
-            ("time to first byte", 4),
-            ("exemplars", 5),
-        ],
-    },
-    Table {
-        says: "Servers: a client that hangs up after the first event, and one before the head.",
-        columns: &[
-            ("span, mid-stream", 6),
-            ("span, before the head", 7),
-            ("in flight afterwards", 8),
-            ("durations counted, of 3", 9),
-        ],
-    },
+const SERVER: [Table; 2] = [
+    &[
+        ("OpenTelemetry", 0),
+        ("span, ms", 1),
+        ("duration metric, ms", 2),
+        ("in flight while it streams", 3),
+        ("time to first byte", 4),
+        ("exemplars", 5),
+        ("continues the caller's trace", 10),
+    ],
+    &[
+        ("span, mid-stream", 6),
+        ("span, before the head", 7),
+        ("in flight afterwards", 8),
+        ("durations counted, of 3", 9),
+    ],
 ];
 
-const CLIENT: &[Table] = &[Table {
-    says: "Clients: the same stream read to its end, and one dropped after the first event.",
-    columns: &[("OpenTelemetry", 0), ("span, ms", 1), ("span, dropped", 2)],
-}];
+const CLIENT: Table = &[("OpenTelemetry", 0), ("span, ms", 1), ("span, dropped", 2)];
 
-/// Runs every subject in a process of its own, since subscribers and providers are global, and
-/// prints what they reported.
-pub fn all() -> ExitCode {
-    let servers = stack::ALL.iter().map(|known| known.title).chain(["SDK"]);
-    print(SERVER, servers);
-    print(CLIENT, client::SUBJECTS.into_iter());
-    ExitCode::SUCCESS
+/// The words of docs/COMPARE.md, with a place for each table.
+const DOCUMENT: &str = include_str!("compare.md");
+
+/// Runs every subject in a process of its own, since subscribers and providers are global: the
+/// text of docs/COMPARE.md.
+pub fn document() -> String {
+    let subjects = stack::ALL.iter().map(|known| known.title).chain(["SDK"]);
+    let servers: Vec<Row> = subjects.map(run).collect();
+    let clients: Vec<Row> = client::SUBJECTS.into_iter().map(run).collect();
+    DOCUMENT
+        .replace("{{0}}", &table(SERVER[0], &servers))
+        .replace("{{1}}", &table(SERVER[1], &servers))
+        .replace("{{2}}", &table(CLIENT, &clients))
 }
 
-fn print<'a>(tables: &[Table], subjects: impl Iterator<Item = &'a str>) {
-    let rows: Vec<(&str, String)> = subjects.map(|subject| (subject, run(subject))).collect();
-    for Table { says, columns } in tables {
-        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        println!("{says}\n\n| | {} |", names.join(" | "));
-        println!("|---|{}", "---|".repeat(names.len()));
-        for (subject, row) in &rows {
-            let row: Vec<&str> = row.trim_end().split('\t').collect();
-            let cells: Vec<&str> = columns
-                .iter()
-                .map(|(_, place)| row.get(*place).copied().unwrap_or("failed"))
-                .collect();
-            println!("| {subject} | {} |", cells.join(" | "));
+/// A subject and what it printed.
+type Row = (&'static str, Vec<String>);
+
+/// Those who report nothing of what a table shows are not in it.
+fn table(columns: Table, rows: &[Row]) -> String {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let mut text = format!("| | {} |\n|---|", names.join(" | "));
+    text.push_str(&"---|".repeat(names.len()));
+    for (subject, row) in rows {
+        let cells: Vec<&str> = columns
+            .iter()
+            .map(|(_, place)| row.get(*place).map_or("failed", String::as_str))
+            .collect();
+        if cells.iter().any(|cell| *cell != "none") {
+            text.push_str(&format!("\n| {subject} | {} |", cells.join(" | ")));
         }
-        println!();
     }
+    text
 }
 
-fn run(subject: &str) -> String {
+fn run(subject: &'static str) -> Row {
     let program = std::env::current_exe().expect("it runs");
     let output = Command::new(program)
         .args(["fact", subject])
         .output()
         .expect("it starts a second time");
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    let text = String::from_utf8_lossy(&output.stdout);
+    (
+        subject,
+        text.trim_end().split('\t').map(str::to_owned).collect(),
+    )
 }
 
 /// Prints the row of one subject.

@@ -8,6 +8,9 @@ use super::{ending, milliseconds, open_telemetry};
 use crate::sink::MetricSeen;
 use crate::stack::{Reported, Stack};
 
+/// The trace of every request.
+const CALLER: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 /// What it reported, in the order that the tables count on.
 pub(super) fn row(subject: &str, stack: &dyn Stack) -> Vec<String> {
     let mut server = Streaming::start(|router| stack.around(router));
@@ -66,6 +69,10 @@ pub(super) fn row(subject: &str, stack: &dyn Stack) -> Vec<String> {
         of(&headless, headless.duration, |metric| {
             metric.count.to_string()
         }),
+        streamed.spans.as_ref().map_or_else(none, |spans| {
+            let continued = spans.last.as_ref().map(|span| span.trace == CALLER);
+            continued.map_or_else(none, |yes| if yes { "yes" } else { "no" }.to_owned())
+        }),
     ]
 }
 
@@ -78,8 +85,10 @@ fn ask(server: &Streaming, path: &str) -> TcpStream {
         let mut connection = TcpStream::connect(server.address)
             .await
             .expect("the server listens");
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             traceparent: 00-{CALLER}-00f067aa0ba902b7-01\r\n\r\n"
+        );
         connection
             .write_all(request.as_bytes())
             .await
