@@ -160,9 +160,7 @@ fn word(code: u16) -> Cow<'static, str> {
 
 /// No answer came.
 pub(super) fn failed(span: &Span, error: &Error) {
-    if span.is_recording() {
-        span.fail(kind(error), &innermost(error));
-    }
+    span.fail(kind(error), &innermost(error));
 }
 
 /// A word of low cardinality for an attempt that got no answer.

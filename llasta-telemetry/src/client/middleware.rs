@@ -1,6 +1,8 @@
 //! One attempt of a request.
 
-use async_trait::async_trait;
+use std::future::Future;
+use std::pin::Pin;
+
 use http::{Extensions, HeaderName};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
@@ -87,35 +89,44 @@ impl TelemetryMiddleware {
     }
 }
 
-#[async_trait]
 impl Middleware for TelemetryMiddleware {
-    async fn handle(
-        &self,
+    // What `#[async_trait]` would write, but for the copies of the request that it makes.
+    fn handle<'middleware, 'extensions, 'rest, 'attempt>(
+        &'middleware self,
         mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-    ) -> Result<Response> {
-        let span = match &self.telemetry {
-            Some(telemetry) => self.begin(telemetry, &mut request, extensions),
-            None => {
-                Telemetry::with_current(|telemetry| self.begin(telemetry, &mut request, extensions))
+        extensions: &'extensions mut Extensions,
+        next: Next<'rest>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response>> + Send + 'attempt>>
+    where
+        'middleware: 'attempt,
+        'extensions: 'attempt,
+        'rest: 'attempt,
+    {
+        Box::pin(async move {
+            let span = match &self.telemetry {
+                Some(telemetry) => self.begin(telemetry, &mut request, extensions),
+                None => Telemetry::with_current(|telemetry| {
+                    self.begin(telemetry, &mut request, extensions)
+                }),
+            };
+            let answer = Inside::new(&span, next.run(request, extensions)).await;
+            if !matches!(&answer, Ok(response) if response.status().is_success()) {
+                attempt::may_come_again(extensions);
             }
-        };
-        let answer = Inside::new(&span, next.run(request, extensions)).await;
-        if !matches!(&answer, Ok(response) if response.status().is_success()) {
-            attempt::may_come_again(extensions);
-        }
-        match answer {
-            Ok(response) if span.is_recording() => {
-                attempt::answered(&span, response.status());
-                Ok(body::until_last_byte(response, span))
+            if !span.is_recording() {
+                return answer;
             }
-            Ok(response) => Ok(response),
-            Err(error) => {
-                attempt::failed(&span, &error);
-                Err(error)
+            match answer {
+                Ok(response) => {
+                    attempt::answered(&span, response.status());
+                    Ok(body::until_last_byte(response, span))
+                }
+                Err(error) => {
+                    attempt::failed(&span, &error);
+                    Err(error)
+                }
             }
-        }
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What one chunk of a streamed chat completion brings.
 
-use super::call::Usage;
+use super::call::{ChatCall, Usage};
 
 /// What one chunk brings, or a whole answer that was not streamed. What is not there is `None`.
 ///
@@ -43,6 +43,12 @@ pub trait ChatChunk {
 pub trait ReadChunk<C> {
     /// What this chunk brings.
     fn read<'a>(&mut self, chunk: &'a C) -> ChunkView<'a>;
+
+    /// Tells a call of it.
+    #[inline]
+    fn tell(&mut self, chunk: &C, call: &mut ChatCall) {
+        call.chunk(self.read(chunk), |_, _| {});
+    }
 }
 
 /// Chunks say themselves what they bring: they are [`ChatChunk`]s.
@@ -57,6 +63,23 @@ impl<C: ChatChunk> ReadChunk<C> for Itself {
             reasoning: chunk.reasoning(),
             finish_reason: chunk.finish_reason(),
             usage: chunk.usage(),
+        }
+    }
+
+    // A chunk that is asked bit by bit needs no view.
+    #[inline]
+    fn tell(&mut self, chunk: &C, call: &mut ChatCall) {
+        if let Some(piece) = chunk.reasoning() {
+            call.thinking(piece, |_, _| {});
+        }
+        if let Some(piece) = chunk.content() {
+            call.text(piece, |_, _| {});
+        }
+        if let Some(reason) = chunk.finish_reason() {
+            call.finish_reason(reason);
+        }
+        if let Some(usage) = chunk.usage() {
+            call.usage(usage);
         }
     }
 }

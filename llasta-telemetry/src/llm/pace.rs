@@ -62,7 +62,7 @@ impl Pace {
     pub(super) fn piece(&mut self, span: &Span) -> Option<Next> {
         let now = self.now(span);
         self.pieces += 1;
-        if self.first.is_none() {
+        if self.pieces == 1 {
             self.first = Some(now);
             self.last = now;
             self.longest_until = now;

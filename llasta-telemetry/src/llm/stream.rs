@@ -137,7 +137,7 @@ where
         match &item {
             Some(Ok(chunk)) => {
                 if let Some(call) = this.call {
-                    call.chunk(this.read.read(chunk), |_, _| {});
+                    this.read.tell(chunk, call);
                 }
             }
             Some(Err(error)) => {

@@ -43,15 +43,11 @@ impl ThinkSplitter {
     #[inline]
     pub fn feed(&mut self, text: &str, mut take: impl FnMut(Part, &str)) {
         // Most pieces are a word: counted and looked through at once.
-        let (mut chars, mut tag) = (0, self.matched > 0);
-        for byte in text.bytes() {
-            chars += u64::from(starts_character(byte));
-            tag |= byte == b'<';
-        }
+        let Survey { chars, angle } = survey(text);
         self.raw += chars;
-        if tag {
+        if angle || self.matched > 0 {
             self.look(text, &mut take);
-        } else if !text.is_empty() {
+        } else if chars > 0 {
             take(self.count(chars), text);
         }
     }
@@ -147,9 +143,47 @@ impl ThinkSplitter {
     }
 }
 
-/// Whether a byte of a text is the first of a character.
-fn starts_character(byte: u8) -> bool {
-    byte & 0b1100_0000 != 0b1000_0000
+struct Survey {
+    /// Unicode scalar values.
+    chars: u64,
+    /// Whether there is a `<`.
+    angle: bool,
+}
+
+/// Looks at eight bytes at once.
+#[inline]
+fn survey(text: &str) -> Survey {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let bytes = text.as_bytes();
+    let (mut continued, mut angle) = (0, 0);
+    let mut look = |word: u64| {
+        // A byte that goes on with a character begins with the bits 10.
+        let each = (word >> 7) & !(word >> 6) & EACH;
+        // Adds the eight up in the highest byte.
+        continued += each.wrapping_mul(EACH) >> 56;
+        // A byte that is zero borrows from its highest bit.
+        let other = word ^ (EACH * b'<' as u64);
+        angle |= other.wrapping_sub(EACH) & !other & (EACH << 7);
+    };
+    let mut rest = bytes;
+    while let Some((word, more)) = rest.split_first_chunk() {
+        look(u64::from_le_bytes(*word));
+        rest = more;
+    }
+    look(match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        // Two halves that overlap: what the first has of the second is shifted out.
+        (Some(first), Some(last)) => {
+            let last = u64::from(u32::from_le_bytes(*last)) >> (8 * (8 - rest.len()));
+            u64::from(u32::from_le_bytes(*first)) | last << 32
+        }
+        _ => rest
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    });
+    Survey {
+        chars: bytes.len() as u64 - continued,
+        angle: angle != 0,
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +229,20 @@ mod tests {
                     assert_eq!(cut.thinking_chars(), thinking.chars().count() as u64);
                     assert_eq!(cut.final_chars(), answer.chars().count() as u64);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_survey_counts_and_finds_whatever_the_length() {
+        let text = "aü≥🦀<b>ÿ€\u{7f}\u{3b}=\u{bc}\u{fc}<";
+        let text = text.repeat(3);
+        for start in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
+            for end in (start..=text.len()).filter(|at| text.is_char_boundary(*at)) {
+                let part = &text[start..end];
+                let Survey { chars, angle } = survey(part);
+                assert_eq!(chars, part.chars().count() as u64, "{part:?}");
+                assert_eq!(angle, part.contains('<'), "{part:?}");
             }
         }
     }

@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
+#[cfg(feature = "client")]
+use opentelemetry::trace::TraceState;
 use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status, TraceContextExt, TraceId};
 use opentelemetry::{Array, KeyValue, Value};
 
@@ -105,7 +107,10 @@ impl Span {
     pub(crate) fn trace_state(&self) -> Option<String> {
         let span = self.scope.context.span();
         let state = span.span_context().trace_state();
-        Some(state.header()).filter(|state| !state.is_empty())
+        // Nearly always there is none, which is seen without writing it.
+        (*state != TraceState::NONE)
+            .then(|| state.header())
+            .filter(|state| !state.is_empty())
     }
 
     /// What travels beside the ids under it.

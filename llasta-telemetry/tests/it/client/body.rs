@@ -125,3 +125,64 @@ async fn a_request_that_is_given_up_ends_its_span() {
     assert_eq!(span.status(), 0);
     assert!(span.get("http.response.status_code").is_null());
 }
+
+/// Frames behind a head of the test's own.
+async fn with_head(name: &'static str, value: &'static str, body: Body) -> SocketAddr {
+    let body = Arc::new(Mutex::new(Some(body)));
+    serve(Router::new().fallback(move || {
+        let body = body.clone();
+        async move {
+            let mut response = Response::new(body.lock().await.take().unwrap());
+            let value = http::HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+            response
+        }
+    }))
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_of_known_length_ends_with_its_last_byte_and_breaks_off_before() {
+    for (second, error) in [("ond", None), ("", Some("body_error"))] {
+        let mut caller = Caller::new();
+        let (send, body) = stream_of();
+        let address = with_head("content-length", "6", body).await;
+        let mut response = caller.get(address).send().await.unwrap();
+        assert_eq!(response.content_length(), Some(6));
+        send.send(Ok(Frame::data(Bytes::from_static(b"sec"))))
+            .unwrap();
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "sec");
+        assert_eq!(response.content_length(), Some(3));
+        assert!(caller.ended().await.is_empty());
+        if error.is_none() {
+            send.send(Ok(Frame::data(Bytes::from_static(second.as_bytes()))))
+                .unwrap();
+            assert_eq!(response.chunk().await.unwrap().unwrap(), second);
+        } else {
+            drop(send);
+            assert!(response.chunk().await.is_err());
+        }
+        // The answer is still held.
+        assert_eq!(caller.span().await.get("error.type").as_str(), error);
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass() {
+    let mut caller = Caller::new();
+    let (send, body) = stream_of();
+    let address = with_head("trailer", "x-sum", body).await;
+    let request = caller.get(address).header("te", "trailers");
+    let response = request.send().await.unwrap();
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-sum", http::HeaderValue::from_static("17"));
+    send.send(Ok(Frame::data(Bytes::from_static(b"data"))))
+        .unwrap();
+    send.send(Ok(Frame::trailers(trailers))).unwrap();
+    drop(send);
+    let body = http::Response::from(response).into_body();
+    let read = http_body_util::BodyExt::collect(body).await.unwrap();
+    assert_eq!(read.trailers().unwrap()["x-sum"], "17");
+    assert_eq!(read.to_bytes(), "data");
+    assert_eq!(caller.span().await.status(), 0);
+}
