@@ -24,8 +24,8 @@ use crate::line::{LineSink, Style};
 use crate::metrics::Registry;
 use crate::pipeline::{self, Endpoint, Processor, Queue, QueueLimits};
 use crate::schema::labels::ExportResult;
-use crate::schema::resource;
 use crate::schema::sdk::{BuildMetrics, SdkMetrics};
+use crate::schema::{Namespace, resource};
 use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
 use crate::telemetry::{Inner, Report, SHUTDOWN_DEADLINE, Telemetry, instrumentation_scope};
 
@@ -56,6 +56,7 @@ pub struct Builder {
     style: Option<Style>,
     lines: Option<LineSink>,
     filter: Option<String>,
+    schemas: Vec<&'static Namespace>,
     start: Option<Start>,
 }
 
@@ -89,6 +90,14 @@ impl Builder {
     #[must_use]
     pub fn otlp_endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// A declaration of your own. Its keys are then on `tracing` spans what the contract's are: of
+    /// the type that is declared, and content as the policy says. Typed spans need nothing.
+    #[must_use]
+    pub fn schema(mut self, namespace: &'static Namespace) -> Self {
+        self.schemas.push(namespace);
         self
     }
 
@@ -302,7 +311,7 @@ impl Builder {
                 .with_sampler(telemetry.tracer().sampler.for_sdk())
                 .with_id_generator(RandomIdGenerator::default())
                 .with_resource(telemetry.resource().clone())
-                .with_span_processor(Processor::new(queue, telemetry.clone()))
+                .with_span_processor(Processor::new(queue, telemetry.clone(), &self.schemas))
                 .build()
                 .tracer_with_scope(instrumentation_scope())
         });

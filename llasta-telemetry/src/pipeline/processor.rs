@@ -1,7 +1,7 @@
 //! Spans that pass through the SDK, such as those of `tracing`, into the same queue.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::trace::Span as _;
@@ -11,32 +11,40 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::Queue;
 use crate::context::baggage;
-use crate::schema::{AttributeType, KeyDef, Schema};
+use crate::schema::{AttributeType, KeyDef, Namespace, Schema};
 use crate::span::{self, SpanSink};
 use crate::telemetry::{Exporting, Telemetry};
 
 /// Brings spans that pass through the SDK into the queue of a telemetry. What they carry under a
-/// key of the contract becomes what a typed span would carry: of the key's type, under the names
+/// key of a schema becomes what a typed span would carry: of the key's type, under the names
 /// that are asked for, and no more content than the policy lets out.
 #[derive(Debug)]
 pub(crate) struct Processor {
     queue: Arc<Queue>,
     telemetry: Telemetry,
+    keys: HashMap<&'static str, &'static KeyDef>,
 }
 
-/// The contract's keys by name.
-static KEYS: LazyLock<HashMap<&'static str, &'static KeyDef>> = LazyLock::new(|| {
-    let contract = Schema::contract();
-    contract.keys().map(|key| (key.name, key)).collect()
-});
-
 impl Processor {
-    pub(crate) fn new(queue: Arc<Queue>, telemetry: Telemetry) -> Self {
-        Self { queue, telemetry }
+    /// Knows the contract's keys and those of `schemas`.
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        telemetry: Telemetry,
+        schemas: &[&'static Namespace],
+    ) -> Self {
+        let contract = Schema::contract();
+        let own = schemas.iter().flat_map(|schema| schema.keys).copied();
+        // The last one counts, and nobody redefines the contract.
+        let keys = own.chain(contract.keys());
+        Self {
+            queue,
+            telemetry,
+            keys: keys.map(|key| (key.name, key)).collect(),
+        }
     }
 
     fn as_typed(&self, attributes: &mut Vec<KeyValue>) {
-        let known = |attribute: &KeyValue| KEYS.contains_key(attribute.key.as_str());
+        let known = |attribute: &KeyValue| self.keys.contains_key(attribute.key.as_str());
         if !attributes.iter().any(known) {
             return;
         }
@@ -44,7 +52,7 @@ impl Processor {
         // A second name does not replace what was said under it.
         let own: Vec<_> = said.iter().map(|one| one.key.clone()).collect();
         for attribute in said {
-            let Some(key) = KEYS.get(attribute.key.as_str()) else {
+            let Some(key) = self.keys.get(attribute.key.as_str()) else {
                 attributes.push(attribute);
                 continue;
             };

@@ -310,6 +310,40 @@ fn a_tracing_span_has_the_names_that_are_asked_for() {
     });
 }
 
+mod shop {
+    llasta_telemetry::schema! {
+        /// A shop.
+        namespace shop;
+        keys {
+            /// What the customer wrote.
+            NOTE: "shop.note" => str { content, example: "Ring twice." },
+            /// Things in the basket.
+            THINGS: "shop.things" => i64 { example: "3" },
+        }
+    }
+}
+
+#[test]
+fn keys_of_one_s_own_schema_are_known_when_it_is_said() {
+    alone(&[("LLASTA_CONTENT", "truncate(4)")], || {
+        let mut collector = Collector::start();
+        let (sink, _lines) = Lines::new();
+        let telemetry = Telemetry::builder("svc")
+            .otlp_endpoint(collector.endpoint())
+            .log_lines(sink)
+            .schema(&shop::NAMESPACE)
+            .install()
+            .unwrap();
+        let things = 3_usize;
+        info_span!("order", shop.note = "Ring twice.", shop.things = things).in_scope(|| {});
+        assert_eq!(telemetry.shutdown_blocking(PATIENCE).exported, 1);
+        let spans = collector.arrived();
+        let order = spans.named("order");
+        assert_eq!(order.get(shop::NOTE.name()), "Ring");
+        assert!(order.get(shop::THINGS.name()).is_i64());
+    });
+}
+
 #[test]
 fn baggage_is_on_tracing_spans_too() {
     alone(&[], || {
