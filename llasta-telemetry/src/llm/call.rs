@@ -8,7 +8,7 @@ use super::metrics::LlmMetrics;
 use super::pace::Pace;
 use super::summary::{ChatSummary, Hook};
 use super::think::{Part, ThinkSplitter};
-use crate::context::Scope;
+use crate::context::{Scope, baggage};
 use crate::line::Level;
 use crate::metrics::{Counter, Exemplar};
 use crate::schema::Key;
@@ -141,6 +141,10 @@ impl ChatCall {
                 |line| {
                     line.message("message content");
                     line.text(key.name(), &content);
+                    let context = &self.generate.scope().context;
+                    for (key, value) in baggage::recorded(context, telemetry.baggage_keys()) {
+                        line.text(key.as_str(), value.as_str());
+                    }
                 },
             );
         }

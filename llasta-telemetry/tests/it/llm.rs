@@ -7,14 +7,18 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use llasta_telemetry::content::{ContentPolicy, Messages};
+use llasta_telemetry::context::with_baggage;
 use llasta_telemetry::llm::{
     ChatCall, ChatChunk, ChatRequest, InstrumentLlm, LlmMetrics, Part, Usage,
 };
 use llasta_telemetry::schema::LabelSet;
 use llasta_telemetry::schema::chatbot::ChatbotMetrics;
 use llasta_telemetry::schema::labels::Outcome;
+use llasta_telemetry::schema::otel::CONVERSATION_ID;
 use llasta_telemetry::schema::response::SendToFrontend;
 use llasta_telemetry::span::Sampler;
+use llasta_telemetry::testing::Recorder;
 use llasta_telemetry::{Guard, Telemetry};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -413,4 +417,28 @@ async fn what_the_stream_does_is_done_inside_generate() {
     let spans = bot.spans().await;
     let inner = spans.named("response.send_to_frontend");
     assert_eq!(inner.parent(), spans.named("vllm.generate").span_id());
+}
+
+#[test]
+fn message_content_in_an_event_says_which_conversation_it_belongs_to() {
+    let policy = ContentPolicy::new(None, Messages::EventOnly);
+    let recorder = Recorder::builder("chatbot-rag").content(policy).build();
+    let scope = with_baggage([(CONVERSATION_ID.name(), "c-17"), ("tenant", "acme")]);
+    let _entered = scope.enter();
+    let request = ChatRequest {
+        model: "tiny",
+        messages: 1,
+        size: 10,
+        stream: false,
+        temperature: None,
+        max_tokens: None,
+    };
+    let call = ChatCall::start_in(recorder.telemetry(), request, None);
+    call.input_messages(|| "[1]".to_owned());
+    let lines = recorder.log_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!(line["llm.input_messages"], "[1]");
+    assert_eq!(line["gen_ai.conversation.id"], "c-17");
+    assert!(line["tenant"].is_null());
 }
