@@ -13,7 +13,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::schema::{KeyDef, llm};
+use crate::schema::{KeyDef, llm, otel};
 
 /// How much of a text is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +145,14 @@ impl ContentPolicy {
         self.keep(value, Capture::Truncate(100))
     }
 
+    /// What of `value` may go into a log line under `key`; `None` when nothing may.
+    pub fn line(&self, key: &KeyDef, value: &str) -> Option<String> {
+        if is_message(key) {
+            return self.event(value);
+        }
+        self.keep(value, Capture::Truncate(100))
+    }
+
     /// What of a prompt or completion may go into an event; `None` when nothing may.
     pub fn event(&self, value: &str) -> Option<String> {
         self.messages
@@ -186,7 +194,15 @@ fn hash(value: &str) -> String {
     format!("sha256:{digits} length:{}", value.chars().count())
 }
 
-/// By name: a key is a constant, which may have another address wherever it is used.
+/// Prompts and completions, under either name. By name: a key is a constant, which may have another
+/// address wherever it is used.
 fn is_message(key: &KeyDef) -> bool {
-    key.name == llm::INPUT_MESSAGES.name() || key.name == llm::OUTPUT_MESSAGES.name()
+    [
+        llm::INPUT_MESSAGES,
+        llm::OUTPUT_MESSAGES,
+        otel::INPUT_MESSAGES,
+        otel::OUTPUT_MESSAGES,
+    ]
+    .iter()
+    .any(|message| message.name() == key.name)
 }

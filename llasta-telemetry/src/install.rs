@@ -25,7 +25,7 @@ use crate::metrics::Registry;
 use crate::pipeline::{self, Endpoint, Processor, Queue, QueueLimits};
 use crate::schema::labels::ExportResult;
 use crate::schema::sdk::{BuildMetrics, SdkMetrics};
-use crate::schema::{Namespace, resource};
+use crate::schema::{Namespace, Schema, resource};
 use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
 use crate::telemetry::{Inner, Report, SHUTDOWN_DEADLINE, Telemetry, instrumentation_scope};
 
@@ -93,8 +93,9 @@ impl Builder {
         self
     }
 
-    /// A declaration of your own. Its keys are then on `tracing` spans what the contract's are: of
-    /// the type that is declared, and content as the policy says. Typed spans need nothing.
+    /// A declaration of your own. Its keys are then on `tracing` spans and in log lines what the
+    /// contract's are: of the type that is declared, and content as the policy says. Typed spans
+    /// need nothing. A name that is declared already is an error of [`build`](Self::build).
     #[must_use]
     pub fn schema(mut self, namespace: &'static Namespace) -> Self {
         self.schemas.push(namespace);
@@ -237,6 +238,12 @@ impl Builder {
 
     fn assemble(mut self, environment: &Environment) -> Result<(Guard, Option<SdkTracer>), Error> {
         let enabled = !environment.disabled;
+        let mut schema = Schema::contract();
+        for namespace in &self.schemas {
+            schema
+                .add(namespace)
+                .map_err(|clash| Error::config(clash.to_string()))?;
+        }
         let baggage_keys = match self.baggage.take() {
             Some(names) => baggage::allow_list(names)?,
             None => environment
@@ -300,6 +307,7 @@ impl Builder {
             },
             registry,
             content: self.content.unwrap_or_else(|| environment.content.clone()),
+            schema,
             lines: Some(self.lines.unwrap_or_else(|| LineSink::stdout(style))),
             exporting: match queue {
                 Some(queue) => queue,
@@ -311,7 +319,7 @@ impl Builder {
                 .with_sampler(telemetry.tracer().sampler.for_sdk())
                 .with_id_generator(RandomIdGenerator::default())
                 .with_resource(telemetry.resource().clone())
-                .with_span_processor(Processor::new(queue, telemetry.clone(), &self.schemas))
+                .with_span_processor(Processor::new(queue, telemetry.clone()))
                 .build()
                 .tracer_with_scope(instrumentation_scope())
         });

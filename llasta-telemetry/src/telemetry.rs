@@ -12,6 +12,7 @@ use crate::content::ContentPolicy;
 use crate::context;
 use crate::line::LineSink;
 use crate::metrics::Registry;
+use crate::schema::Schema;
 use crate::span::{Ids, Names, Sampler, SpanSink, SystemClock, Tracer};
 
 /// The telemetry of one service: who it is, what it records, where that goes.
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) tracer: Tracer,
     pub(crate) registry: Registry,
     pub(crate) content: ContentPolicy,
+    pub(crate) schema: Schema,
     pub(crate) lines: Option<LineSink>,
     pub(crate) exporting: Arc<dyn Exporting>,
 }
@@ -117,6 +119,7 @@ static DISABLED: LazyLock<Telemetry> = LazyLock::new(|| {
         },
         registry: Registry::new(),
         content: ContentPolicy::default(),
+        schema: Schema::contract(),
         lines: None,
         exporting: Arc::new(Nowhere),
     }))
@@ -174,6 +177,11 @@ impl Telemetry {
     /// What of people's words may leave the service.
     pub fn content(&self) -> &ContentPolicy {
         &self.0.content
+    }
+
+    /// What this service declares: the contract, and schemas of its own.
+    pub fn schema(&self) -> &Schema {
+        &self.0.schema
     }
 
     /// Whether spans are recorded at all; `OTEL_SDK_DISABLED` switches them off.

@@ -89,6 +89,7 @@ where
 fn is_bodiless<B: Body>(response: &Response<B>, length: Option<u64>, method: u8) -> bool {
     length == Some(0)
         || method == route::HEAD
+        || method == route::CONNECT && response.status().is_success()
         || response.status().is_informational()
         || matches!(
             response.status(),

@@ -16,6 +16,8 @@ mod inner;
 mod intern;
 mod layer;
 mod metrics;
+#[cfg(feature = "axum")]
+mod page;
 mod request;
 mod route;
 mod service;

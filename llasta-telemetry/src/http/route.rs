@@ -75,6 +75,9 @@ pub(super) fn method(method: &Method) -> u8 {
 /// The place of HEAD, whose answers have no body.
 pub(super) const HEAD: u8 = 4;
 
+/// The place of CONNECT, whose answer is followed by another protocol.
+pub(super) const CONNECT: u8 = 7;
+
 /// The method as an attribute says it.
 pub(super) fn method_word(method: u8) -> &'static str {
     METHODS[usize::from(method)]

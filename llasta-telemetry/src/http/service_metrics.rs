@@ -215,9 +215,15 @@ impl Names {
                     "`{name}` is no name of a metric: use letters, digits and underscores, and no digit first"
                 )));
             }
-            if self.all().skip(at + 1).any(|other| other == name) {
+            // OpenMetrics names a counter's family without its suffix.
+            let family = |name: &str| name.trim_end_matches("_total").to_owned();
+            if let Some(other) = self
+                .all()
+                .skip(at + 1)
+                .find(|other| family(other) == family(name))
+            {
                 return Err(Error::config(format!(
-                    "two request metrics are named `{name}`: rename one of them"
+                    "`{name}` and `{other}` are two metrics under one name: rename one of them"
                 )));
             }
         }

@@ -9,6 +9,7 @@ use tracing_subscriber::layer::Context;
 
 use crate::context::{baggage, ids};
 use crate::line::{Level, Line};
+use crate::schema::KeyDef;
 use crate::telemetry::Telemetry;
 
 /// Writes each event as one line of the telemetry that is current, or of its own.
@@ -41,6 +42,7 @@ impl<S: Subscriber> Layer<S> for LineLayer {
                 |line| {
                     let mut fields = Fields {
                         line,
+                        telemetry,
                         text: String::new(),
                         said: false,
                     };
@@ -74,18 +76,35 @@ fn level(level: tracing::Level) -> Level {
 
 struct Fields<'a, 'b> {
     line: &'a mut Line<'b>,
+    telemetry: &'a Telemetry,
     /// For values that are only known by their `Debug`.
     text: String,
     said: bool,
 }
 
+impl Fields<'_, '_> {
+    /// The key of this name, when a schema says that it holds content.
+    fn content(&self, name: &str) -> Option<&'static KeyDef> {
+        // Keys have a namespace; most fields have none.
+        name.contains('.').then_some(())?;
+        let key = self.telemetry.schema().key(name)?;
+        key.content.then_some(key)
+    }
+}
+
 impl Visit for Fields<'_, '_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
+        let name = field.name();
+        if name == "message" {
             self.said = true;
             self.line.message(value);
+        } else if let Some(key) = self.content(name) {
+            // One policy governs all content, whoever writes it.
+            if let Some(value) = self.telemetry.content().line(key, value) {
+                self.line.text(name, &value);
+            }
         } else {
-            self.line.text(field.name(), value);
+            self.line.text(name, value);
         }
     }
 

@@ -8,8 +8,6 @@ mod endpoint;
 mod otlp;
 mod processor;
 mod queue;
-#[cfg(feature = "axum")]
-mod route;
 mod worker;
 
 pub(crate) use self::endpoint::Endpoint;

@@ -1,6 +1,5 @@
 //! Spans that pass through the SDK, such as those of `tracing`, into the same queue.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::Queue;
 use crate::context::baggage;
-use crate::schema::{AttributeType, KeyDef, Namespace, Schema};
+use crate::schema::{AttributeType, KeyDef};
 use crate::span::{self, SpanSink};
 use crate::telemetry::{Exporting, Telemetry};
 
@@ -22,37 +21,26 @@ use crate::telemetry::{Exporting, Telemetry};
 pub(crate) struct Processor {
     queue: Arc<Queue>,
     telemetry: Telemetry,
-    keys: HashMap<&'static str, &'static KeyDef>,
 }
 
 impl Processor {
-    /// Knows the contract's keys and those of `schemas`.
-    pub(crate) fn new(
-        queue: Arc<Queue>,
-        telemetry: Telemetry,
-        schemas: &[&'static Namespace],
-    ) -> Self {
-        let contract = Schema::contract();
-        let own = schemas.iter().flat_map(|schema| schema.keys).copied();
-        // The last one counts, and nobody redefines the contract.
-        let keys = own.chain(contract.keys());
-        Self {
-            queue,
-            telemetry,
-            keys: keys.map(|key| (key.name, key)).collect(),
-        }
+    pub(crate) fn new(queue: Arc<Queue>, telemetry: Telemetry) -> Self {
+        Self { queue, telemetry }
     }
 
     fn as_typed(&self, attributes: &mut Vec<KeyValue>) {
-        let known = |attribute: &KeyValue| self.keys.contains_key(attribute.key.as_str());
-        if !attributes.iter().any(known) {
+        let known = |attribute: &KeyValue| self.telemetry.schema().key(attribute.key.as_str());
+        if !attributes
+            .iter()
+            .any(|attribute| known(attribute).is_some())
+        {
             return;
         }
         let said = std::mem::take(attributes);
         // A second name does not replace what was said under it.
         let own: Vec<_> = said.iter().map(|one| one.key.clone()).collect();
         for attribute in said {
-            let Some(key) = self.keys.get(attribute.key.as_str()) else {
+            let Some(key) = known(&attribute) else {
                 attributes.push(attribute);
                 continue;
             };

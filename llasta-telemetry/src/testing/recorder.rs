@@ -13,6 +13,7 @@ use super::{Capture, CapturedSpan, FixedIds, StillClock};
 use crate::content::ContentPolicy;
 use crate::line::{LineSink, Style};
 use crate::metrics::{Format, Registry};
+use crate::schema::Schema;
 use crate::schema::resource;
 use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
 use crate::telemetry::{Inner, Propagate, Telemetry, instrumentation_scope};
@@ -223,6 +224,7 @@ impl RecorderBuilder {
             },
             registry: Registry::new(),
             content: self.content,
+            schema: Schema::contract(),
             lines: Some(sink),
             exporting: Arc::new(capture.clone()),
         });

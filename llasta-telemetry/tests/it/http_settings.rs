@@ -162,6 +162,7 @@ fn wrong_settings_say_what_to_do() {
             "use letters, digits and underscores",
         ),
         (begin().duration("1s"), "no digit first"),
+        (begin().in_flight("shop_requests"), "rename one of them"),
         (
             begin().duration("shop_requests_in_flight"),
             "rename one of them",

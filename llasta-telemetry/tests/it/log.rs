@@ -1,7 +1,10 @@
 //! Log lines, and spans of `tracing` in the same traces.
 
+use llasta_telemetry::content::{Capture, ContentPolicy, Messages};
 use llasta_telemetry::line::LineSink;
 use llasta_telemetry::log::LineLayer;
+use llasta_telemetry::opentelemetry_sdk::error::OTelSdkResult;
+use llasta_telemetry::opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use llasta_telemetry::schema::rag::{BuildContext, RetrieveContext};
 use llasta_telemetry::{Guard, Telemetry};
 use serde_json::Value;
@@ -19,6 +22,92 @@ fn only(lines: &mut Lines) -> Value {
     let all = lines.all();
     assert_eq!(all.len(), 1, "{all:?}");
     all[0].clone()
+}
+
+mod shop {
+    llasta_telemetry::schema! {
+        /// A shop.
+        namespace shop;
+        keys {
+            /// What the customer wrote.
+            NOTE: "shop.note" => str { content, example: "Ring twice." },
+        }
+    }
+}
+
+#[test]
+fn content_in_a_line_goes_through_the_policy() {
+    let (sink, mut lines) = Lines::new();
+    let policy = |policy: ContentPolicy| {
+        Telemetry::builder("shop")
+            .span_exporter(Nowhere)
+            .schema(&shop::NAMESPACE)
+            .content(policy)
+            .log_lines(sink.clone())
+            .build()
+            .unwrap()
+    };
+    let long = "ä".repeat(200);
+    let say = || {
+        let messages = "[]";
+        tracing::info!(rag.query = %long, shop.note = "Ring.", llm.top = "stays", gen_ai.input.messages = messages, "said");
+    };
+    let usual = policy(ContentPolicy::default());
+    with_lines(&usual, say);
+    let line = only(&mut lines);
+    assert_eq!(line["rag.query"], "ä".repeat(100));
+    assert_eq!(line["shop.note"], "Ring.");
+    assert_eq!(line["llm.top"], "stays");
+    assert!(line["gen_ai.input.messages"].is_null());
+
+    let off = policy(ContentPolicy::new(Some(Capture::Off), Messages::NoContent));
+    with_lines(&off, say);
+    let line = only(&mut lines);
+    assert!(
+        line["rag.query"].is_null() && line["shop.note"].is_null(),
+        "{line}"
+    );
+    assert_eq!(line["message"], "said");
+
+    let redacted = ContentPolicy::new(None, Messages::EventOnly);
+    let redacted = policy(redacted.redact(|text| text.replace('R', "*").into()));
+    with_lines(&redacted, say);
+    let line = only(&mut lines);
+    assert_eq!(line["shop.note"], "*ing.");
+    assert_eq!(line["gen_ai.input.messages"], "[]");
+}
+
+/// Takes spans and forgets them.
+#[derive(Debug)]
+struct Nowhere;
+
+impl SpanExporter for Nowhere {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+mod other_shop {
+    llasta_telemetry::schema! {
+        /// Another shop.
+        namespace shop;
+        keys {
+            /// What the driver wrote.
+            NOTE: "shop.note" => str { example: "Nobody there." },
+        }
+    }
+}
+
+#[test]
+fn two_declarations_of_one_name_are_told_at_the_start() {
+    let clash = Telemetry::builder("shop")
+        .span_exporter(Nowhere)
+        .schema(&shop::NAMESPACE)
+        .schema(&other_shop::NAMESPACE)
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert!(clash.contains("shop.note"), "{clash}");
 }
 
 #[test]
