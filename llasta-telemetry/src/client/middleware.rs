@@ -4,6 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::{Extensions, HeaderName};
+use opentelemetry::Context as OtelContext;
+use opentelemetry::baggage::{Baggage, BaggageExt};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next, Result};
 
@@ -11,7 +14,7 @@ use super::attempt::{self, Inside};
 use super::{body, known};
 use crate::context::{baggage, w3c};
 use crate::schema::http as key;
-use crate::span::Span;
+use crate::span::{Span, pass};
 use crate::telemetry::Telemetry;
 
 /// The path of a request as a pattern, such as `/users/{id}`: a request extension. It names the
@@ -69,23 +72,40 @@ impl TelemetryMiddleware {
         self
     }
 
+    /// The span of an attempt, where it is kept or has to be current.
     fn begin(
         &self,
         telemetry: &Telemetry,
         request: &mut Request,
         extensions: &mut Extensions,
-    ) -> Span {
+    ) -> Option<Span> {
         let resends = attempt::resends(extensions);
+        if let Some(ids) = pass(telemetry) {
+            OtelContext::map_current(|current| self.send(telemetry, request, &ids, current));
+            return None;
+        }
         let span = Span::begin(telemetry, &key::CLIENT, None, || {
             attempt::describe(request, extensions, resends)
         });
-        if telemetry.propagates() {
-            send_ids(&span, request);
+        let context = span.context();
+        self.send(telemetry, request, context.span().span_context(), context);
+        Some(span)
+    }
+
+    /// Writes what goes along.
+    fn send(
+        &self,
+        telemetry: &Telemetry,
+        request: &mut Request,
+        ids: &SpanContext,
+        context: &OtelContext,
+    ) {
+        if telemetry.propagates() && ids.is_valid() {
+            send_ids(ids, request);
         }
         if telemetry.propagates_baggage() && !self.withholds_baggage {
-            send_baggage(&span, request);
+            send_baggage(context.baggage(), request);
         }
-        span
     }
 }
 
@@ -109,13 +129,17 @@ impl Middleware for TelemetryMiddleware {
                     self.begin(telemetry, &mut request, extensions)
                 }),
             };
-            let answer = Inside::new(&span, next.run(request, extensions)).await;
+            let rest = next.run(request, extensions);
+            let answer = match &span {
+                Some(span) => Inside::new(span, rest).await,
+                None => rest.await,
+            };
             if !matches!(&answer, Ok(response) if response.status().is_success()) {
                 attempt::may_come_again(extensions);
             }
-            if !span.is_recording() {
+            let Some(span) = span.filter(Span::is_recording) else {
                 return answer;
-            }
+            };
             match answer {
                 Ok(response) => {
                     attempt::answered(&span, response.status());
@@ -131,29 +155,29 @@ impl Middleware for TelemetryMiddleware {
 }
 
 /// Writes `traceparent`, and `tracestate` where there is one.
-fn send_ids(span: &Span, request: &mut Request) {
-    let ids = span.ids();
-    if !ids.is_valid() {
-        return;
-    }
+fn send_ids(ids: &SpanContext, request: &mut Request) {
     let headers = request.headers_mut();
-    if let Some(parent) = known::header(&w3c::format(ids.trace_id, ids.span_id, ids.sampled)) {
+    let parent = w3c::format(ids.trace_id(), ids.span_id(), ids.is_sampled());
+    if let Some(parent) = known::header(&parent) {
         headers.insert(&TRACEPARENT, parent);
     }
-    if let Some(state) = span
-        .trace_state()
-        .and_then(|state| known::header(state.as_bytes()))
-    {
+    // Nearly always there is none, which is seen without writing it.
+    if *ids.trace_state() == TraceState::NONE {
+        return;
+    }
+    let state = ids.trace_state().header();
+    if let Some(state) = known::header(state.as_bytes()).filter(|_| !state.is_empty()) {
         headers.insert(&TRACESTATE, state);
     }
 }
 
 /// Writes `baggage` where there is any, beside what the request itself says.
-fn send_baggage(span: &Span, request: &mut Request) {
-    let Some(entries) = span.baggage().and_then(baggage::format) else {
+fn send_baggage(entries: &Baggage, request: &mut Request) {
+    if entries.is_empty() {
         return;
-    };
-    if let Some(entries) = known::header(entries.as_bytes()) {
+    }
+    let entries = baggage::format(entries);
+    if let Some(entries) = entries.and_then(|entries| known::header(entries.as_bytes())) {
         request.headers_mut().append(&BAGGAGE, entries);
     }
 }

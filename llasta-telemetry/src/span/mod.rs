@@ -14,6 +14,8 @@ mod typed;
 
 pub use self::attribute::IntoAttribute;
 pub(crate) use self::attribute::name;
+#[cfg(feature = "client")]
+pub(crate) use self::open::pass;
 #[cfg(feature = "http")]
 pub(crate) use self::open::{Opened, open};
 pub use self::sampler::Sampler;

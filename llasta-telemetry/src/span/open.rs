@@ -24,8 +24,12 @@ pub(crate) struct Opened {
 
 /// What the sampler was asked, and said.
 enum Decided {
+    /// The span's own context, its parent, and whether that one is remote.
     Kept(SpanContext, SpanId, bool),
-    NotKept(Context),
+    /// The ids to pass on.
+    NotKept(SpanContext),
+    /// Nobody is asked: the current context stays as it is.
+    Silent,
 }
 
 /// Opens a span under `remote` where there is one and under the current span otherwise. Its start,
@@ -42,11 +46,57 @@ pub(crate) fn open(
         Decided::Kept(context, parent, is_remote) => (context, parent, is_remote),
         Decided::NotKept(context) => {
             return Opened {
-                context,
+                context: Context::map_current(|current| current.with_remote_span_context(context)),
+                recording: false,
+            };
+        }
+        Decided::Silent => {
+            return Opened {
+                context: Context::current(),
                 recording: false,
             };
         }
     };
+    Opened {
+        context: record(
+            telemetry,
+            kind,
+            (span_context, parent_span_id, parent_span_is_remote),
+            say,
+        ),
+        recording: true,
+    }
+}
+
+/// The ids to pass on where a span would not be kept, and nothing inside it either: nothing has to
+/// be made current then. `None` where a span has to be opened to know or to say more.
+#[cfg(feature = "client")]
+pub(crate) fn pass(telemetry: &Telemetry) -> Option<SpanContext> {
+    let sampler = telemetry.tracer().sampler;
+    Context::map_current(|current| {
+        let around = current.span();
+        let around = around.span_context();
+        // A new trace that is left out by chance has to be current, so that all of it is.
+        let leaves_out = if around.is_valid() {
+            !sampler.keeps(Some(around), around.trace_id())
+        } else {
+            sampler.is_off()
+        };
+        leaves_out.then_some(())?;
+        match decide(telemetry, None, current) {
+            Decided::NotKept(context) => Some(context),
+            Decided::Kept(..) | Decided::Silent => None,
+        }
+    })
+}
+
+/// Makes the record of a span that is kept.
+fn record(
+    telemetry: &Telemetry,
+    kind: Kind,
+    (span_context, parent_span_id, parent_span_is_remote): (SpanContext, SpanId, bool),
+    say: impl FnOnce() -> (SystemTime, Cow<'static, str>, Vec<KeyValue>),
+) -> Context {
     // Whoever names it may enter spans of its own, so the current context is not held meanwhile.
     let (start, name, mut attributes) = say();
     Context::map_current(|current| {
@@ -70,16 +120,13 @@ pub(crate) fn open(
         status: Status::Unset,
         instrumentation_scope: tracer.scope.clone(),
     };
-    Opened {
-        context: Context::current_with_span(Recording::new(data, tracer.sink.clone())),
-        recording: true,
-    }
+    Context::current_with_span(Recording::new(data, tracer.sink.clone()))
 }
 
 #[inline]
 fn decide(telemetry: &Telemetry, remote: Option<&SpanContext>, current: &Context) -> Decided {
     if !telemetry.is_enabled() || current.is_telemetry_suppressed() {
-        return Decided::NotKept(current.clone());
+        return Decided::Silent;
     }
     let tracer = telemetry.tracer();
     let around = current.span();
@@ -108,7 +155,7 @@ fn decide(telemetry: &Telemetry, remote: Option<&SpanContext>, current: &Context
     if keeps {
         Decided::Kept(context, parent_id, is_remote)
     } else {
-        Decided::NotKept(current.with_remote_span_context(context))
+        Decided::NotKept(context)
     }
 }
 

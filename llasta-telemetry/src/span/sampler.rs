@@ -68,6 +68,12 @@ impl Sampler {
         }
     }
 
+    /// Whether it keeps no trace that begins here.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_off(self) -> bool {
+        matches!(self, Self::AlwaysOff | Self::ParentOrAlwaysOff)
+    }
+
     /// The same decision for spans that pass through the SDK.
     pub(crate) fn for_sdk(self) -> sdk::Sampler {
         match self {

@@ -5,8 +5,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
-#[cfg(feature = "client")]
-use opentelemetry::trace::TraceState;
 use opentelemetry::trace::{SpanContext, SpanId, SpanRef, Status, TraceContextExt, TraceId};
 use opentelemetry::{Array, KeyValue, Value};
 
@@ -102,23 +100,10 @@ impl Span {
         Ids::of(&self.scope.context)
     }
 
-    /// What vendors added to the trace, for the next neighbour.
+    /// OpenTelemetry's context, in which it is current.
     #[cfg(feature = "client")]
-    pub(crate) fn trace_state(&self) -> Option<String> {
-        let span = self.scope.context.span();
-        let state = span.span_context().trace_state();
-        // Nearly always there is none, which is seen without writing it.
-        (*state != TraceState::NONE)
-            .then(|| state.header())
-            .filter(|state| !state.is_empty())
-    }
-
-    /// What travels beside the ids under it.
-    #[cfg(feature = "client")]
-    pub(crate) fn baggage(&self) -> Option<&opentelemetry::baggage::Baggage> {
-        use opentelemetry::baggage::BaggageExt;
-
-        Some(self.scope.context.baggage()).filter(|baggage| !baggage.is_empty())
+    pub(crate) fn context(&self) -> &opentelemetry::Context {
+        &self.scope.context
     }
 
     /// How long ago it started.
