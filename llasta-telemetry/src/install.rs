@@ -303,7 +303,6 @@ impl Builder {
                     Some(queue) => queue.clone(),
                     None => crate::telemetry::nowhere(),
                 },
-                scope: instrumentation_scope(),
             },
             registry,
             content: self.content.unwrap_or_else(|| environment.content.clone()),

@@ -115,7 +115,6 @@ static DISABLED: LazyLock<Telemetry> = LazyLock::new(|| {
             ids: Ids::Random(Default::default()),
             clock: SystemClock::System,
             sink: Arc::new(Nowhere),
-            scope: instrumentation_scope(),
         },
         registry: Registry::new(),
         content: ContentPolicy::default(),

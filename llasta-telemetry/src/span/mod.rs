@@ -21,6 +21,8 @@ pub(crate) use self::open::{Opened, open};
 pub use self::sampler::Sampler;
 pub use self::tracer::{Clock, Names, SpanSink, Tracer};
 pub(crate) use self::tracer::{Ids, Moment, SystemClock};
+#[doc(hidden)]
+pub use self::typed::First;
 #[cfg(feature = "http")]
 pub(crate) use self::typed::fail;
 pub use self::typed::{InSpan, Span};

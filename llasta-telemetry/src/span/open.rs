@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceState,
+    SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceState,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use super::recording::Recording;
+use super::recording::{Live, Recording};
 use crate::context::baggage;
 use crate::schema::Kind;
 use crate::telemetry::Telemetry;
@@ -25,7 +24,7 @@ pub(crate) struct Opened {
 /// What the sampler was asked, and said.
 enum Decided {
     /// The span's own context, its parent, and whether that one is remote.
-    Kept(SpanContext, SpanId, bool),
+    Kept(SpanContext, (SpanId, bool)),
     /// The ids to pass on.
     NotKept(SpanContext),
     /// Nobody is asked: the current context stays as it is.
@@ -42,29 +41,19 @@ pub(crate) fn open(
     say: impl FnOnce() -> (SystemTime, Cow<'static, str>, Vec<KeyValue>),
 ) -> Opened {
     let decided = Context::map_current(|current| decide(telemetry, remote, current));
-    let (span_context, parent_span_id, parent_span_is_remote) = match decided {
-        Decided::Kept(context, parent, is_remote) => (context, parent, is_remote),
-        Decided::NotKept(context) => {
-            return Opened {
-                context: Context::map_current(|current| current.with_remote_span_context(context)),
-                recording: false,
-            };
-        }
-        Decided::Silent => {
-            return Opened {
-                context: Context::current(),
-                recording: false,
-            };
-        }
-    };
-    Opened {
-        context: record(
-            telemetry,
-            kind,
-            (span_context, parent_span_id, parent_span_is_remote),
-            say,
-        ),
-        recording: true,
+    match decided {
+        Decided::Kept(context, parent) => Opened {
+            context: record(telemetry, kind, context, parent, say),
+            recording: true,
+        },
+        Decided::NotKept(context) => Opened {
+            context: Context::map_current(|current| current.with_remote_span_context(context)),
+            recording: false,
+        },
+        Decided::Silent => Opened {
+            context: Context::current(),
+            recording: false,
+        },
     }
 }
 
@@ -94,7 +83,8 @@ pub(crate) fn pass(telemetry: &Telemetry) -> Option<SpanContext> {
 fn record(
     telemetry: &Telemetry,
     kind: Kind,
-    (span_context, parent_span_id, parent_span_is_remote): (SpanContext, SpanId, bool),
+    context: SpanContext,
+    parent: (SpanId, bool),
     say: impl FnOnce() -> (SystemTime, Cow<'static, str>, Vec<KeyValue>),
 ) -> Context {
     // Whoever names it may enter spans of its own, so the current context is not held meanwhile.
@@ -104,23 +94,9 @@ fn record(
             attributes.push(baggage::attribute(key, &value));
         }
     });
-    let tracer = telemetry.tracer();
-    let data = SpanData {
-        span_context,
-        parent_span_id,
-        parent_span_is_remote,
-        span_kind: span_kind(kind),
-        name,
-        start_time: start,
-        end_time: start,
-        attributes,
-        dropped_attributes_count: 0,
-        events: SpanEvents::default(),
-        links: SpanLinks::default(),
-        status: Status::Unset,
-        instrumentation_scope: tracer.scope.clone(),
-    };
-    Context::current_with_span(Recording::new(data, tracer.sink.clone()))
+    let live = Live::new(parent, span_kind(kind), name, start, attributes);
+    let sink = telemetry.tracer().sink.clone();
+    Context::current_with_span(Recording::new(context, live, sink))
 }
 
 #[inline]
@@ -153,7 +129,7 @@ fn decide(telemetry: &Telemetry, remote: Option<&SpanContext>, current: &Context
     };
     let context = SpanContext::new(trace_id, tracer.ids.span(), flags, false, state);
     if keeps {
-        Decided::Kept(context, parent_id, is_remote)
+        Decided::Kept(context, (parent_id, is_remote))
     } else {
         Decided::NotKept(context)
     }

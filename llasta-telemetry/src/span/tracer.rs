@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SpanData};
 
@@ -59,7 +58,6 @@ pub struct Tracer {
     pub(crate) ids: Ids,
     pub(crate) clock: SystemClock,
     pub(crate) sink: Arc<dyn SpanSink>,
-    pub(crate) scope: InstrumentationScope,
 }
 
 /// The source of ids.

@@ -40,19 +40,27 @@ pub struct Span {
 }
 
 impl Span {
-    /// Starts a span under the current one. The typed spans call it.
+    /// Starts a span under the current one. The typed spans call it; `say` is only asked for a span
+    /// that is kept.
     #[doc(hidden)]
-    pub fn start(telemetry: &Telemetry, def: &'static SpanDef) -> Self {
-        let name = Cow::Borrowed(def.name);
-        let span = Self::begin(telemetry, def, None, || {
-            (name, Vec::with_capacity(USUAL_ATTRIBUTES))
-        });
-        if span.recording && telemetry.tracer().names != Names::Llasta {
-            for (key, value) in def.twins {
-                span.put(key.name, Value::String((*value).into()));
+    #[inline]
+    pub fn start(
+        telemetry: &Telemetry,
+        def: &'static SpanDef,
+        say: impl FnOnce(&mut First<'_>),
+    ) -> Self {
+        Self::begin(telemetry, def, None, || {
+            let mut attributes = Vec::with_capacity(USUAL_ATTRIBUTES);
+            if telemetry.tracer().names != Names::Llasta {
+                let twins = def.twins.iter();
+                attributes.extend(twins.map(|(key, value)| KeyValue::new(key.name, *value)));
             }
-        }
-        span
+            say(&mut First {
+                telemetry,
+                attributes: &mut attributes,
+            });
+            (Cow::Borrowed(def.name), attributes)
+        })
     }
 
     /// Starts a span under `remote` where there is one and under the current span otherwise. Its
@@ -210,6 +218,27 @@ impl Drop for Span {
         }
         let end = self.started.wall + self.elapsed();
         self.scope.context.span().end_with_timestamp(end);
+    }
+}
+
+/// Takes the attributes that a span starts with.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct First<'a> {
+    telemetry: &'a Telemetry,
+    attributes: &'a mut Vec<KeyValue>,
+}
+
+impl First<'_> {
+    /// Sets an attribute, under the names that are asked for.
+    #[inline]
+    pub fn set<T: ?Sized>(&mut self, key: Key<T>, value: impl IntoAttribute<T>) {
+        name(
+            self.telemetry,
+            key.def(),
+            value.into_attribute(),
+            |name, value| self.attributes.push(KeyValue::new(name, value)),
+        );
     }
 }
 

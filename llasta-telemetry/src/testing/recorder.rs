@@ -16,7 +16,7 @@ use crate::metrics::{Format, Registry};
 use crate::schema::Schema;
 use crate::schema::resource;
 use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
-use crate::telemetry::{Inner, Propagate, Telemetry, instrumentation_scope};
+use crate::telemetry::{Inner, Propagate, Telemetry};
 
 /// A telemetry that keeps its spans, metrics and log lines, with [`FixedIds`] and a
 /// [`StillClock`]. Cheap to clone: clones are the same.
@@ -220,7 +220,6 @@ impl RecorderBuilder {
                 ids: Ids::Custom(self.ids),
                 clock: SystemClock::Custom(self.clock.clone()),
                 sink: Arc::new(capture.clone()),
-                scope: instrumentation_scope(),
             },
             registry: Registry::new(),
             content: self.content,

@@ -183,9 +183,10 @@ fn span(span: &SpanItem) -> TokenStream {
 
             /// The same, recorded by the given [`Telemetry`](::llasta_telemetry::Telemetry).
             pub fn start_in(telemetry: &::llasta_telemetry::Telemetry, #(#start_arguments_in),*) -> Self {
-                let span = ::llasta_telemetry::span::Span::start(telemetry, Self::DEF);
-                #(#start_sets)*
-                Self(span)
+                Self(::llasta_telemetry::span::Span::start(telemetry, Self::DEF, |span| {
+                    let _ = &span;
+                    #(#start_sets)*
+                }))
             }
 
             #(#setters)*

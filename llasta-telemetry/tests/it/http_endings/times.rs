@@ -239,8 +239,8 @@ async fn agrees(ending: Ending, protocol: Protocol) {
             "{context}: it began before it was sent"
         );
         assert!(
-            start <= nanos(seen.not_before) + close,
-            "{context}: it began late"
+            start <= nanos(seen.left) + close,
+            "{context}: it began after the client had left"
         );
         assert!(
             end + close >= nanos(seen.not_before),

@@ -86,7 +86,7 @@ fn client(recorder: &Recorder, template: &'static str, peer: &'static str) -> Sp
 
 /// What the layer and the middleware do one floor up.
 fn http_span(recorder: &Recorder, def: &'static SpanDef, target: &str) -> Span {
-    let span = Span::start(recorder.telemetry(), def);
+    let span = Span::start(recorder.telemetry(), def, |_| {});
     let name = format!("POST {target}");
     span.in_scope(|| Context::current().span().update_name(name));
     span.set(http::REQUEST_METHOD, "POST");
