@@ -105,8 +105,7 @@ fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// A percent sign and two hex digits stand for a byte. Bytes that are no UTF-8 are replaced, as
-/// the recommendation says.
+/// Bytes that are no UTF-8 are replaced, as the recommendation says.
 fn decode(value: &str) -> Option<Cow<'_, str>> {
     if value
         .bytes()
@@ -117,8 +116,15 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
     if !value.contains('%') {
         return Some(Cow::Borrowed(value));
     }
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
+    let bytes = percent_decoded(value)?;
+    Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The bytes of a text in which a percent sign and two hex digits stand for one; `None` when they do
+/// not.
+pub(crate) fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
@@ -128,7 +134,7 @@ fn decode(value: &str) -> Option<Cow<'_, str>> {
             other => other,
         });
     }
-    Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+    Some(bytes)
 }
 
 /// Writes the `baggage` header, members in the order of their names. `None` when there is nothing

@@ -7,6 +7,7 @@ use opentelemetry::Key;
 
 use crate::content::ContentPolicy;
 use crate::context::baggage;
+use crate::context::baggage::percent_decoded;
 use crate::error::Error;
 use crate::line::Style;
 use crate::pipeline::QueueLimits;
@@ -188,16 +189,5 @@ fn attributes(text: &str) -> Result<Vec<(String, String)>, Error> {
 }
 
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                u8::try_from(digit()? << 4 | digit()?).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(percent_decoded(text)?).ok()
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::StatusCode;
 use http_body_util::BodyExt;
+use llasta_telemetry::http::Failure;
 use llasta_telemetry::schema::labels::Outcome;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, ServiceBuilder};
@@ -39,6 +40,29 @@ async fn a_time_out_that_is_answered_inside_is_the_status_it_answers() {
         let settled = shop.settled(Some("/it"), Outcome::Error).await;
         assert_eq!(settled.error().as_deref(), Some("504"));
         assert_eq!(settled.status(), Some(504));
+        shop.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_time_out_that_is_answered_inside_can_say_that_it_is_one() {
+    let answer = |_: BoxError| async {
+        let why = axum::Extension(Failure::of("timeout"));
+        (StatusCode::REQUEST_TIMEOUT, why)
+    };
+    for protocol in Protocol::ALL {
+        let mut shop = Shop::open();
+        let app = goods(std::future::pending).layer(
+            ServiceBuilder::new()
+                .layer(HandleErrorLayer::new(answer))
+                .layer(TimeoutLayer::new(PATIENCE)),
+        );
+        let mut client = shop.client(protocol, app).await;
+        assert_eq!(client.get("/it").await.unwrap().status(), 408);
+
+        let settled = shop.settled(Some("/it"), Outcome::Error).await;
+        assert_eq!(settled.error().as_deref(), Some("timeout"));
+        assert_eq!(settled.status(), Some(408));
         shop.close().await;
     }
 }
