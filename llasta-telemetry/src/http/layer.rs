@@ -16,7 +16,8 @@ use super::service::Instrumented;
 use super::service_metrics::ServiceMetrics;
 use crate::telemetry::Telemetry;
 
-/// Instruments every request that passes through it. Put it outside of all other layers.
+/// Instruments every request that passes through it. Put it outside of all other layers. The
+/// services inside are `Send` and own what they use, as servers ask of them anyway.
 #[derive(Clone)]
 pub struct TelemetryLayer {
     settings: Settings,

@@ -3,7 +3,7 @@
 //! A typed span is an OpenTelemetry span: its context is OpenTelemetry's, libraries that use
 //! OpenTelemetry's API reach it as the current span, and what it becomes at its end is the SDK's
 //! own `SpanData`. It does not pass through the SDK's tracer, though: sampling is asked before
-//! anything is built, and the record is filled in place.
+//! anything is built, and what is held meanwhile is smaller.
 
 mod attribute;
 mod open;
