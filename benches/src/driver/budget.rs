@@ -64,7 +64,7 @@ pub(crate) const BUDGETS: &[Budget] = &[
         instructions: 2_800.0,
         allocations: Some(3.0),
         reached: Some(Reached {
-            instructions: 3_400.0,
+            instructions: 3_450.0,
             allocations: 4.0,
         }),
         peer: Some("opentelemetry-instrumentation-tower, unsampled"),
