@@ -267,10 +267,12 @@ fn definitions(names: &Names, buckets: &[f64]) -> Definitions {
     const ENDPOINT: LabelDef = LabelDef {
         name: "endpoint",
         values: LabelValues::Text,
+        was: None,
     };
     const STATUS: LabelDef = LabelDef {
         name: "status",
         values: LabelValues::Closed(Outcome::VALUES),
+        was: None,
     };
 
     let bits = buckets.iter().map(|bound| bound.to_bits()).collect();
@@ -286,6 +288,8 @@ fn definitions(names: &Names, buckets: &[f64]) -> Definitions {
                 unit: Some("s"),
                 labels: &[ENDPOINT],
                 buckets,
+                was: None,
+                deprecated: None,
             })
         };
         [
@@ -296,6 +300,8 @@ fn definitions(names: &Names, buckets: &[f64]) -> Definitions {
                 unit: None,
                 labels: &[ENDPOINT, STATUS],
                 buckets: &[],
+                was: None,
+                deprecated: None,
             }),
             histogram(
                 &names.duration,
@@ -308,6 +314,8 @@ fn definitions(names: &Names, buckets: &[f64]) -> Definitions {
                 unit: None,
                 labels: &[ENDPOINT],
                 buckets: &[],
+                was: None,
+                deprecated: None,
             }),
             histogram(
                 names.first_byte.as_deref().unwrap_or_default(),

@@ -6,7 +6,7 @@ use super::labels::{ChatEndpoint, Outcome, TokenType};
 
 crate::schema! {
     /// Metrics of chatbot-rag.
-    namespace chatbot;
+    namespace chatbot of "chatbot-rag";
 
     metrics ChatbotMetrics {
         /// Requests by the way they ended.

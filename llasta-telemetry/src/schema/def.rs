@@ -58,6 +58,21 @@ pub struct KeyDef {
     pub twin: Option<&'static TwinDef>,
     /// Values as they occur.
     pub examples: &'static [&'static str],
+    /// The name it had before, which is emitted beside it.
+    pub was: Option<Was>,
+    /// What to use instead, when it should no longer be used.
+    pub deprecated: Option<&'static str>,
+}
+
+/// The name that something had before. Dashboards and alerts that still ask for it keep working for
+/// one minor version: keys, metrics and labels are emitted under both names. A span is not, since two
+/// would count the work twice; the check takes either name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Was {
+    /// The old name.
+    pub name: &'static str,
+    /// The version that renamed it, such as `0.2.0`.
+    pub since: &'static str,
 }
 
 /// An attribute key whose values are of type `T`.
@@ -185,6 +200,10 @@ pub struct SpanDef {
     pub attributes: &'static [(&'static KeyDef, Presence)],
     /// Attributes of fixed value that go with it under OpenTelemetry's names.
     pub twins: &'static [(&'static KeyDef, &'static str)],
+    /// The name it had before.
+    pub was: Option<Was>,
+    /// What to use instead, when it should no longer be used.
+    pub deprecated: Option<&'static str>,
 }
 
 /// The instrument behind a metric.
@@ -224,6 +243,10 @@ pub struct MetricDef {
     pub labels: &'static [LabelDef],
     /// Upper bounds of a histogram's buckets, rising, without infinity.
     pub buckets: &'static [f64],
+    /// The name it had before, which is emitted beside it.
+    pub was: Option<Was>,
+    /// What to use instead, when it should no longer be used.
+    pub deprecated: Option<&'static str>,
 }
 
 /// One label of a metric.
@@ -233,6 +256,8 @@ pub struct LabelDef {
     pub name: &'static str,
     /// The values it takes.
     pub values: LabelValues,
+    /// The name it had before, which is emitted beside it.
+    pub was: Option<Was>,
 }
 
 /// The values a label takes.
@@ -297,6 +322,21 @@ pub struct Namespace {
     pub spans: &'static [&'static SpanDef],
     /// Its metrics, in blocks.
     pub metrics: &'static [&'static [MetricDef]],
+    /// Whose metrics these are.
+    pub owner: Owner,
+    /// The version of the crate that declares it.
+    pub version: &'static str,
     /// Where it is declared, for messages about clashes.
     pub declared_at: &'static str,
+}
+
+/// Which service has the metrics of a namespace. A check expects them on its page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Any service may have them; none must.
+    Anyone,
+    /// Every service has them.
+    Everyone,
+    /// The service of this name has them.
+    Service(&'static str),
 }

@@ -5,7 +5,7 @@ use super::labels::{IndexEndpoint, Outcome};
 
 crate::schema! {
     /// Metrics of faiss-wrap.
-    namespace faiss_wrap;
+    namespace faiss_wrap of "faiss-wrap";
 
     metrics FaissWrapMetrics {
         /// Requests by the way they ended.

@@ -63,6 +63,8 @@ pub static SERVER: SpanDef = SpanDef {
         (ERROR_MESSAGE.def(), Presence::Optional),
     ],
     twins: &[],
+    was: None,
+    deprecated: None,
 };
 
 /// A request being made. Named `METHOD {url.template}`, or `METHOD` without a template.
@@ -86,4 +88,6 @@ pub static CLIENT: SpanDef = SpanDef {
         (ERROR_MESSAGE.def(), Presence::Optional),
     ],
     twins: &[],
+    was: None,
+    deprecated: None,
 };

@@ -9,7 +9,7 @@
 //! the same tooling. Read on in this order: [`def`] is what a declaration consists of,
 //! [`rag`], [`llm`], [`faiss`], [`embedding`] and [`response`] are the spans of one chat request,
 //! [`http`], [`resource`] and [`otel`] are OpenTelemetry's own names, [`twins`] maps ours to
-//! theirs, and [`chatbot`], [`faiss_wrap`], [`vllm`] and [`sdk`] are the metrics.
+//! theirs, and [`chatbot`], [`faiss_wrap`], [`vllm`], [`sdk`] and [`process`] are the metrics.
 
 pub mod buckets;
 pub mod chatbot;
@@ -21,6 +21,7 @@ pub mod http;
 pub mod labels;
 pub mod llm;
 pub mod otel;
+pub mod process;
 pub mod rag;
 mod registry;
 pub mod resource;
@@ -31,6 +32,6 @@ pub mod vllm;
 
 pub use self::def::{
     AttributeType, Instrument, Key, KeyDef, Kind, LabelDef, LabelSet, LabelValues, MetricDef,
-    Namespace, Parent, Presence, SpanDef, Stability, Strings, Text, TwinDef, TwinForm,
+    Namespace, Owner, Parent, Presence, SpanDef, Stability, Strings, Text, TwinDef, TwinForm, Was,
 };
 pub use self::registry::{Clash, Schema};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{KeyDef, MetricDef, Namespace, SpanDef};
+use super::{KeyDef, MetricDef, Namespace, Owner, SpanDef};
 
 /// The keys, spans and metrics of several declarations, looked up by name.
 #[derive(Debug, Clone, Default)]
@@ -57,8 +57,8 @@ impl Schema {
     /// Never: a test keeps the contract free of clashes.
     pub fn contract() -> Self {
         use super::{
-            chatbot, embedding, faiss, faiss_wrap, http, llm, otel, rag, resource, response, sdk,
-            vllm,
+            chatbot, embedding, faiss, faiss_wrap, http, llm, otel, process, rag, resource,
+            response, sdk, vllm,
         };
 
         let mut schema = Self::new();
@@ -75,6 +75,7 @@ impl Schema {
             &faiss_wrap::NAMESPACE,
             &vllm::NAMESPACE,
             &sdk::NAMESPACE,
+            &process::NAMESPACE,
         ] {
             schema
                 .add(namespace)
@@ -92,6 +93,9 @@ impl Schema {
     ///
     /// A name that another declaration uses already. Nothing of the new one is added then.
     pub fn add(&mut self, namespace: &'static Namespace) -> Result<(), Clash> {
+        if self.has(namespace) {
+            return Ok(());
+        }
         for key in namespace.keys {
             clash(
                 "key",
@@ -135,6 +139,29 @@ impl Schema {
         Ok(())
     }
 
+    /// Adds every declaration of another schema. What both have in common is no clash.
+    ///
+    /// # Errors
+    ///
+    /// A name that both use for different things. Nothing of the declaration that holds it is added
+    /// then, nor of those behind it.
+    pub fn merge(&mut self, other: &Self) -> Result<(), Clash> {
+        for namespace in &other.namespaces {
+            self.add(namespace)?;
+        }
+        // Spans that stand outside of their namespace's list, as those of HTTP do.
+        for (name, entry) in &other.spans {
+            self.spans.entry(name).or_insert(*entry);
+        }
+        Ok(())
+    }
+
+    fn has(&self, namespace: &'static Namespace) -> bool {
+        self.namespaces
+            .iter()
+            .any(|known| std::ptr::eq(*known, namespace) || place(known) == place(namespace))
+    }
+
     /// The declarations, in the order they were added.
     pub fn namespaces(&self) -> &[&'static Namespace] {
         &self.namespaces
@@ -153,6 +180,48 @@ impl Schema {
     /// The metric of this name.
     pub fn metric(&self, name: &str) -> Option<&'static MetricDef> {
         self.metrics.get(name).map(|(metric, _)| *metric)
+    }
+
+    /// The declaration that this key belongs to.
+    pub fn namespace_of_key(&self, name: &str) -> Option<&'static Namespace> {
+        self.keys.get(name).map(|(_, namespace)| *namespace)
+    }
+
+    /// The declaration that this span belongs to.
+    pub fn namespace_of_span(&self, name: &str) -> Option<&'static Namespace> {
+        self.spans.get(name).map(|(_, namespace)| *namespace)
+    }
+
+    /// The declaration that this metric belongs to.
+    pub fn namespace_of_metric(&self, name: &str) -> Option<&'static Namespace> {
+        self.metrics.get(name).map(|(_, namespace)| *namespace)
+    }
+
+    /// The services that have metrics of their own, by name, each once.
+    pub fn services(&self) -> Vec<&'static str> {
+        let mut services: Vec<_> = self
+            .namespaces
+            .iter()
+            .filter_map(|namespace| match namespace.owner {
+                Owner::Service(name) => Some(name),
+                Owner::Anyone | Owner::Everyone => None,
+            })
+            .collect();
+        services.sort_unstable();
+        services.dedup();
+        services
+    }
+
+    /// The metrics that the page of this service has: its own and those that every service has.
+    pub fn metrics_of(&self, service: &str) -> impl Iterator<Item = &'static MetricDef> {
+        self.namespaces
+            .iter()
+            .filter(move |namespace| match namespace.owner {
+                Owner::Service(name) => name == service,
+                Owner::Everyone => true,
+                Owner::Anyone => false,
+            })
+            .flat_map(|namespace| namespace.metrics.iter().copied().flatten())
     }
 
     /// All keys, by name.
@@ -182,6 +251,11 @@ impl Schema {
     }
 }
 
+/// Where a declaration stands. One that was exported and read back stands where it came from.
+fn place(namespace: &Namespace) -> [&'static str; 3] {
+    [namespace.name, namespace.version, namespace.declared_at]
+}
+
 fn clash(
     what: &'static str,
     name: &'static str,
@@ -189,12 +263,12 @@ fn clash(
     second: &'static Namespace,
 ) -> Result<(), Clash> {
     match first {
-        Some(first) if !std::ptr::eq(first, second) => Err(Clash {
+        Some(first) => Err(Clash {
             what,
             name,
             first: first.declared_at,
             second: second.declared_at,
         }),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }

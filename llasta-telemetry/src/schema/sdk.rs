@@ -5,7 +5,7 @@ use super::labels::ExportResult;
 
 crate::schema! {
     /// Metrics about the telemetry itself.
-    namespace llasta;
+    namespace llasta of everyone;
 
     metrics SdkMetrics {
         /// Spans by what became of them.

@@ -6,7 +6,7 @@ use super::buckets::LLM_SECONDS;
 
 crate::schema! {
     /// Metrics of the LLM server.
-    namespace vllm;
+    namespace vllm of "vllm";
 
     metrics VllmMetrics {
         /// Seconds of one generation.

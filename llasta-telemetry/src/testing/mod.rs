@@ -28,6 +28,7 @@
 mod capture;
 mod captured;
 pub mod conform;
+mod evidence;
 mod fixed;
 mod latency;
 pub mod page;
@@ -38,6 +39,7 @@ mod waterfall;
 
 pub use self::capture::Capture;
 pub use self::captured::{AttributeValue, CapturedSpan};
+pub use self::evidence::{CapturedLog, CapturedPage, Evidence, PageFormat};
 pub use self::fixed::{FixedIds, StillClock};
 pub use self::latency::{Breakdown, Share};
 pub use self::receiver::{Forwarded, OtlpReceiver};

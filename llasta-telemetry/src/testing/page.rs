@@ -22,6 +22,8 @@ pub struct Family {
     pub kind: String,
     /// The HELP line.
     pub help: String,
+    /// The UNIT line of OpenMetrics, or the unit that came over OTLP; empty without one.
+    pub unit: String,
     /// Its lines.
     pub samples: Vec<Sample>,
 }
@@ -142,7 +144,7 @@ impl Page {
         (!lines.is_empty()).then(|| lines.iter().map(|line| line.value).sum())
     }
 
-    /// HELP and TYPE; whatever else begins with a `#` is for people. OpenMetrics escapes quotation
+    /// HELP, TYPE and UNIT; whatever else begins with a `#` is for people. OpenMetrics escapes quotation
     /// marks in HELP.
     fn comment(&mut self, comment: &str, open: bool) {
         let mut words = comment.trim_start().splitn(3, ' ');
@@ -154,6 +156,8 @@ impl Page {
             self.named(name).help = unescape(rest, open);
         } else if word == "TYPE" {
             self.named(name).kind = rest.trim().to_owned();
+        } else if word == "UNIT" {
+            self.named(name).unit = rest.trim().to_owned();
         }
     }
 

@@ -9,7 +9,9 @@ use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Path, Type};
 
-use super::parse::{KeyItem, MetricItem, MetricsBlock, ParentItem, Schema, SpanItem};
+use super::parse::{
+    KeyItem, LabelItem, MetricItem, MetricsBlock, OwnerItem, ParentItem, Schema, SpanItem, WasItem,
+};
 
 pub(super) fn schema(schema: &Schema) -> TokenStream {
     let keys = schema.keys.iter().map(key);
@@ -22,6 +24,11 @@ pub(super) fn schema(schema: &Schema) -> TokenStream {
     let key_names = schema.keys.iter().map(|key| &key.ident);
     let span_names = schema.spans.iter().map(|span| &span.ident);
     let metric_sets = schema.metrics.iter().map(|block| &block.ident);
+    let owner = match &schema.owner {
+        OwnerItem::Anyone => quote!(Anyone),
+        OwnerItem::Everyone => quote!(Everyone),
+        OwnerItem::Service(name) => quote!(Service(#name)),
+    };
     quote! {
         #(#keys)*
         #(#spans)*
@@ -35,6 +42,8 @@ pub(super) fn schema(schema: &Schema) -> TokenStream {
             keys: &[#(#key_names.def()),*],
             spans: &[#(#span_names::DEF),*],
             metrics: &[#(#metric_sets::DEFS),*],
+            owner: ::llasta_telemetry::schema::Owner::#owner,
+            version: ::core::env!("CARGO_PKG_VERSION"),
             declared_at: ::core::concat!(::core::file!(), ":", ::core::line!()),
         };
     }
@@ -51,6 +60,8 @@ fn key(key: &KeyItem) -> TokenStream {
         unit,
         twin,
         examples,
+        was,
+        deprecated,
     } = key;
     let stability = if *development {
         quote!(Development)
@@ -66,6 +77,8 @@ fn key(key: &KeyItem) -> TokenStream {
     };
     let unit = option(unit.as_ref().map(|unit| quote!(#unit)));
     let twin = option(twin.as_ref().map(|twin| quote!(#twin)));
+    let was = self::was(was.as_ref());
+    let deprecated = option(deprecated.as_ref().map(|advice| quote!(#advice)));
     let doc = format!("`{}`: {docs}", name.value());
     quote! {
         #[doc = #doc]
@@ -79,6 +92,8 @@ fn key(key: &KeyItem) -> TokenStream {
                 content: #content,
                 twin: #twin,
                 examples: &[#(#examples),*],
+                was: #was,
+                deprecated: #deprecated,
             });
         #[doc(hidden)]
         #[allow(non_camel_case_types)]
@@ -116,6 +131,9 @@ fn span(span: &SpanItem) -> TokenStream {
         .twins
         .iter()
         .map(|(path, value)| quote!((#path.def(), #value)));
+
+    let was = self::was(span.was.as_ref());
+    let deprecated = option(span.deprecated.as_ref().map(|advice| quote!(#advice)));
 
     let starts: Vec<_> = span.start.iter().map(argument).collect();
     let start_arguments = starts.iter().map(Argument::declaration);
@@ -174,6 +192,8 @@ fn span(span: &SpanItem) -> TokenStream {
                 parents: &[#(#parents),*],
                 attributes: &[#(#start,)* #(#end,)* #(#optional,)*],
                 twins: &[#(#twins),*],
+                was: #was,
+                deprecated: #deprecated,
             };
 
             #[doc = #start_doc]
@@ -311,6 +331,8 @@ fn definition(metric: &MetricItem) -> TokenStream {
         name,
         buckets,
         unit,
+        was,
+        deprecated,
         ..
     } = metric;
     let kind = match metric.instrument.to_string().as_str() {
@@ -322,14 +344,17 @@ fn definition(metric: &MetricItem) -> TokenStream {
     let buckets = buckets
         .as_ref()
         .map_or_else(|| quote!(&[]), |buckets| quote!(#buckets));
-    let labels = metric.labels.iter().map(|(label, ty)| {
-        let label = label.unraw().to_string();
+    let was = self::was(was.as_ref());
+    let deprecated = option(deprecated.as_ref().map(|advice| quote!(#advice)));
+    let labels = metric.labels.iter().map(|label| {
+        let (ty, was) = (&label.ty, self::was(label.was.as_ref()));
+        let label = label.ident.unraw().to_string();
         let values = if is_text(ty) {
             quote!(<#ty>::VALUES)
         } else {
             quote!(::llasta_telemetry::schema::LabelValues::Closed(<#ty as ::llasta_telemetry::schema::LabelSet>::VALUES))
         };
-        quote!(::llasta_telemetry::schema::LabelDef { name: #label, values: #values })
+        quote!(::llasta_telemetry::schema::LabelDef { name: #label, values: #values, was: #was })
     });
     quote! {
         ::llasta_telemetry::schema::MetricDef {
@@ -339,6 +364,8 @@ fn definition(metric: &MetricItem) -> TokenStream {
             unit: #unit,
             labels: &[#(#labels),*],
             buckets: #buckets,
+            was: #was,
+            deprecated: #deprecated,
         }
     }
 }
@@ -348,24 +375,25 @@ fn accessor(metric: &MetricItem) -> TokenStream {
     let name = &metric.ident;
     let instrument = instrument(metric);
     let doc = format!("`{}`: {}", metric.name.value(), metric.docs);
-    let parameters = metric.labels.iter().map(|(label, ty)| {
-        let label = parameter(label);
+    let parameters = metric.labels.iter().map(|LabelItem { ident, ty, .. }| {
+        let label = parameter(ident);
         if is_text(ty) {
             quote!(#label: &str)
         } else {
             quote!(#label: #ty)
         }
     });
-    let index = metric.labels.iter().filter(|(_, ty)| !is_text(ty)).fold(quote!(0usize), |index, (label, ty)| {
-        let label = parameter(label);
+    let closed = metric.labels.iter().filter(|label| !is_text(&label.ty));
+    let index = closed.fold(quote!(0usize), |index, LabelItem { ident, ty, .. }| {
+        let label = parameter(ident);
         // A product binds tighter than the sum before it.
         quote!((#index) * <#ty as ::llasta_telemetry::schema::LabelSet>::VALUES.len() + ::llasta_telemetry::schema::LabelSet::index(#label))
     });
     let texts: Vec<_> = metric
         .labels
         .iter()
-        .filter(|(_, ty)| is_text(ty))
-        .map(|(label, _)| parameter(label))
+        .filter(|label| is_text(&label.ty))
+        .map(|label| parameter(&label.ident))
         .collect();
     if texts.is_empty() {
         quote! {
@@ -389,6 +417,12 @@ fn accessor(metric: &MetricItem) -> TokenStream {
 /// Whether a label takes texts that only the running program knows, such as a model's name.
 fn is_text(ty: &Type) -> bool {
     matches!(ty, Type::Path(path) if path.path.segments.last().is_some_and(|segment| segment.ident == "Text"))
+}
+
+fn was(was: Option<&WasItem>) -> TokenStream {
+    option(was.map(|WasItem { name, since }| {
+        quote!(::llasta_telemetry::schema::Was { name: #name, since: #since })
+    }))
 }
 
 fn option(value: Option<TokenStream>) -> TokenStream {

@@ -14,9 +14,23 @@ pub(super) struct Schema {
     /// Names that others define and this service only uses.
     pub(super) foreign: bool,
     pub(super) namespace: Ident,
+    pub(super) owner: OwnerItem,
     pub(super) keys: Vec<KeyItem>,
     pub(super) spans: Vec<SpanItem>,
     pub(super) metrics: Vec<MetricsBlock>,
+}
+
+/// Whose metrics these are: `of everyone`, `of "chatbot-rag"`, or nobody's in particular.
+pub(super) enum OwnerItem {
+    Anyone,
+    Everyone,
+    Service(LitStr),
+}
+
+/// The name something had before: `was: "rag.k" since "0.2.0"`.
+pub(super) struct WasItem {
+    pub(super) name: LitStr,
+    pub(super) since: LitStr,
 }
 
 /// `TOP_K: "rag.top_k" => i64 { unit: "{chunk}" },`
@@ -30,6 +44,8 @@ pub(super) struct KeyItem {
     pub(super) unit: Option<LitStr>,
     pub(super) twin: Option<Path>,
     pub(super) examples: Vec<LitStr>,
+    pub(super) was: Option<WasItem>,
+    pub(super) deprecated: Option<LitStr>,
 }
 
 /// `RetrieveContext: "rag.retrieve_context" internal under server { start: TOP_K; }`
@@ -43,6 +59,8 @@ pub(super) struct SpanItem {
     pub(super) end: Vec<Path>,
     pub(super) optional: Vec<Path>,
     pub(super) twins: Vec<(Path, LitStr)>,
+    pub(super) was: Option<WasItem>,
+    pub(super) deprecated: Option<LitStr>,
 }
 
 pub(super) enum ParentItem {
@@ -62,9 +80,18 @@ pub(super) struct MetricItem {
     pub(super) instrument: Ident,
     pub(super) ident: Ident,
     pub(super) name: LitStr,
-    pub(super) labels: Vec<(Ident, Type)>,
+    pub(super) labels: Vec<LabelItem>,
     pub(super) buckets: Option<Expr>,
     pub(super) unit: Option<LitStr>,
+    pub(super) was: Option<WasItem>,
+    pub(super) deprecated: Option<LitStr>,
+}
+
+/// `status: Outcome was "result" since "0.2.0"`
+pub(super) struct LabelItem {
+    pub(super) ident: Ident,
+    pub(super) ty: Type,
+    pub(super) was: Option<WasItem>,
 }
 
 impl Parse for Schema {
@@ -82,11 +109,13 @@ impl Parse for Schema {
             ));
         }
         let namespace = input.parse()?;
+        let owner = owner(input)?;
         input.parse::<Token![;]>()?;
         let mut schema = Schema {
             docs,
             foreign,
             namespace,
+            owner,
             keys: vec![],
             spans: vec![],
             metrics: vec![],
@@ -135,6 +164,8 @@ impl Parse for KeyItem {
             unit: None,
             twin: None,
             examples: vec![],
+            was: None,
+            deprecated: None,
         };
         if input.peek(token::Brace) {
             let body;
@@ -153,9 +184,17 @@ impl Parse for KeyItem {
                     "example" => key
                         .examples
                         .push(body.parse::<Token![:]>().and_then(|_| body.parse())?),
+                    "was" => {
+                        body.parse::<Token![:]>()?;
+                        key.was = Some(body.parse()?);
+                    }
+                    "deprecated" => {
+                        key.deprecated =
+                            Some(body.parse::<Token![:]>().and_then(|_| body.parse())?);
+                    }
                     other => {
                         let text = format!(
-                            "`{other}` says nothing about a key: write `content`, `development`, `unit: \"…\"`, `twin: …` or `example: \"…\"`"
+                            "`{other}` says nothing about a key: write `content`, `development`, `unit: \"…\"`, `twin: …`, `example: \"…\"`, `was: \"…\" since \"…\"` or `deprecated: \"…\"`"
                         );
                         return Err(Error::new(word.span(), text));
                     }
@@ -186,6 +225,8 @@ impl Parse for SpanItem {
             end: vec![],
             optional: vec![],
             twins: vec![],
+            was: None,
+            deprecated: None,
         };
         if input.peek(Ident) {
             let under: Ident = input.parse()?;
@@ -211,9 +252,11 @@ impl Parse for SpanItem {
                     body.parse::<Token![=]>()?;
                     span.twins.push((key, body.parse()?));
                 }
+                "was" => span.was = Some(body.parse()?),
+                "deprecated" => span.deprecated = Some(body.parse()?),
                 other => {
                     let text = format!(
-                        "`{other}` is no part of a span: write `start: …;` (known when it starts), `end: …;` (known when it ends), `optional: …;` or `twin: KEY = \"…\";`"
+                        "`{other}` is no part of a span: write `start: …;` (known when it starts), `end: …;` (known when it ends), `optional: …;`, `twin: KEY = \"…\";`, `was: \"…\" since \"…\";` or `deprecated: \"…\";`"
                     );
                     return Err(Error::new(word.span(), text));
                 }
@@ -241,18 +284,15 @@ impl Parse for MetricItem {
             labels: vec![],
             buckets: None,
             unit: None,
+            was: None,
+            deprecated: None,
         };
         if input.peek(token::Brace) {
             let body;
             braced!(body in input);
-            while !body.is_empty() {
-                let label = body.call(Ident::parse_any)?;
-                body.parse::<Token![:]>()?;
-                metric.labels.push((label, body.parse()?));
-                if !body.is_empty() {
-                    body.parse::<Token![,]>()?;
-                }
-            }
+            metric.labels = Punctuated::<LabelItem, Token![,]>::parse_terminated(&body)?
+                .into_iter()
+                .collect();
         }
         while input.peek(Ident) {
             let word: Ident = input.parse()?;
@@ -261,15 +301,72 @@ impl Parse for MetricItem {
             match word.to_string().as_str() {
                 "buckets" => metric.buckets = Some(value.parse()?),
                 "unit" => metric.unit = Some(value.parse()?),
+                "was" => metric.was = Some(value.parse()?),
+                "deprecated" => metric.deprecated = Some(value.parse()?),
                 other => {
                     let text = format!(
-                        "`{other}` says nothing about a metric: write `buckets(…)` or `unit(\"…\")`"
+                        "`{other}` says nothing about a metric: write `buckets(…)`, `unit(\"…\")`, `was(\"…\" since \"…\")` or `deprecated(\"…\")`"
                     );
                     return Err(Error::new(word.span(), text));
                 }
             }
         }
         Ok(metric)
+    }
+}
+
+impl Parse for LabelItem {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let ident = input.call(Ident::parse_any)?;
+        input.parse::<Token![:]>()?;
+        let ty = input.parse()?;
+        let was = if input.peek(Ident) {
+            let word: Ident = input.parse()?;
+            if word != "was" {
+                let text = format!(
+                    "`{word}` says nothing about a label: write a comma, or `was \"…\" since \"…\"`"
+                );
+                return Err(Error::new(word.span(), text));
+            }
+            Some(input.parse()?)
+        } else {
+            None
+        };
+        Ok(LabelItem { ident, ty, was })
+    }
+}
+
+/// `"rag.k" since "0.2.0"`
+impl Parse for WasItem {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let name = input.parse()?;
+        let text = "say which version renamed it: `since \"0.2.0\"`";
+        match input.parse::<Ident>() {
+            Ok(word) if word == "since" => {}
+            Ok(word) => return Err(Error::new(word.span(), text)),
+            Err(error) => return Err(Error::new(error.span(), text)),
+        }
+        let since = input.parse()?;
+        Ok(WasItem { name, since })
+    }
+}
+
+fn owner(input: ParseStream<'_>) -> Result<OwnerItem> {
+    if !input.peek(Ident) {
+        return Ok(OwnerItem::Anyone);
+    }
+    let text = "write `of \"service-name\"` or `of everyone`: whose page has the metrics of this namespace";
+    let word: Ident = input.parse()?;
+    if word != "of" {
+        return Err(Error::new(word.span(), text));
+    }
+    if input.peek(LitStr) {
+        return Ok(OwnerItem::Service(input.parse()?));
+    }
+    match input.parse::<Ident>() {
+        Ok(word) if word == "everyone" => Ok(OwnerItem::Everyone),
+        Ok(word) => Err(Error::new(word.span(), text)),
+        Err(error) => Err(Error::new(error.span(), text)),
     }
 }
 

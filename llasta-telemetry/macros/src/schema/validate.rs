@@ -154,7 +154,7 @@ fn metric(metric: &MetricItem, errors: &mut Option<Error>) {
             format!("\"{name}\" is no Prometheus metric name: letters, digits and underscores");
         collect(errors, Error::new(metric.name.span(), text));
     }
-    for (label, _) in &metric.labels {
+    for label in metric.labels.iter().map(|label| &label.ident) {
         // The chart scrapes with `honor_labels: true`: these would overwrite the target's own.
         if ["job", "instance", "namespace", "pod", "le"].contains(&label.to_string().as_str()) {
             let text = format!("`{label}` belongs to the scraper: choose another label name");

@@ -75,3 +75,86 @@ fn two_declarations_of_one_name_are_told_with_both_places() {
         schema.metrics().count()
     );
 }
+
+mod shop {
+    llasta_telemetry::schema! {
+        /// A shop.
+        namespace shop of "shop-api";
+
+        keys {
+            /// What is in the basket.
+            ITEMS: "shop.items" => i64 { was: "shop.basket" since "0.2.0" },
+            /// Nobody reads it.
+            MOOD: "shop.mood" => str { deprecated: "leave it out" },
+        }
+
+        spans {
+            /// The basket is paid.
+            Checkout: "shop.checkout" internal {
+                start: ITEMS;
+                was: "shop.pay" since "0.1.5";
+            }
+        }
+
+        metrics ShopMetrics {
+            /// Orders.
+            counter orders: "shop_orders_total" { paid: llasta_telemetry::schema::labels::Outcome was "status" since "0.2.0" } was("shop_sales_total" since "0.2.0"),
+            /// Guests.
+            gauge guests: "shop_guests" deprecated("count orders"),
+        }
+    }
+}
+
+#[test]
+fn schemas_are_merged_and_what_both_have_is_no_clash() {
+    let mut own = Schema::new();
+    own.add(&shop::NAMESPACE).unwrap();
+    own.add(&rag::NAMESPACE).unwrap();
+    let mut all = Schema::contract();
+    all.merge(&own).unwrap();
+    assert!(all.key("shop.items").is_some() && all.key("faiss.top_k").is_some());
+    assert_eq!(
+        all.namespaces().len(),
+        Schema::contract().namespaces().len() + 1
+    );
+
+    let mut clashing = Schema::new();
+    clashing.add(&billing::NAMESPACE).unwrap();
+    let clash = all.merge(&clashing).unwrap_err();
+    assert_eq!((clash.what, clash.name), ("key", "rag.top_k"));
+}
+
+#[test]
+fn a_service_s_page_has_its_own_metrics_and_those_of_every_service() {
+    let mut schema = Schema::contract();
+    schema.add(&shop::NAMESPACE).unwrap();
+    assert_eq!(
+        schema.services(),
+        ["chatbot-rag", "faiss-wrap", "shop-api", "vllm"]
+    );
+    let names = |service| -> Vec<_> { schema.metrics_of(service).map(|def| def.name).collect() };
+    let shop = names("shop-api");
+    assert!(shop.contains(&"shop_orders_total") && shop.contains(&"llasta_build_info"));
+    assert!(!shop.contains(&"chatbot_requests_total"));
+    assert!(names("faiss-wrap").contains(&"process_threads"));
+    assert_eq!(
+        schema
+            .namespace_of_metric("shop_guests")
+            .map(|of| (of.name, of.version)),
+        Some(("shop", env!("CARGO_PKG_VERSION")))
+    );
+}
+
+#[test]
+fn a_declaration_says_what_something_was_called_and_what_is_no_longer_used() {
+    let was = |was: Option<llasta_telemetry::schema::Was>| was.map(|was| (was.name, was.since));
+    assert_eq!(was(shop::ITEMS.def().was), Some(("shop.basket", "0.2.0")));
+    assert_eq!(was(shop::Checkout::DEF.was), Some(("shop.pay", "0.1.5")));
+    let [orders, guests] = shop::ShopMetrics::DEFS else {
+        panic!("two metrics");
+    };
+    assert_eq!(was(orders.was), Some(("shop_sales_total", "0.2.0")));
+    assert_eq!(was(orders.labels[0].was), Some(("status", "0.2.0")));
+    assert_eq!(guests.deprecated, Some("count orders"));
+    assert_eq!(shop::MOOD.def().deprecated, Some("leave it out"));
+}

@@ -18,7 +18,17 @@ fn the_same_metrics_read_the_same_in_both_formats() {
         .llm_tokens("a \"b\"\\c\nd, e}", TokenType::Prompt)
         .add(7);
     let text = Page::parse(&seen.page_text(Format::Text)).unwrap();
-    let open = Page::parse(&seen.page_text(Format::OpenMetrics)).unwrap();
+    let mut open = Page::parse(&seen.page_text(Format::OpenMetrics)).unwrap();
+    // Only OpenMetrics says the unit.
+    let units = |page: &Page| -> Vec<_> {
+        let families = page.families.iter();
+        families.map(|family| family.unit.clone()).collect()
+    };
+    assert!(units(&text).iter().all(String::is_empty));
+    assert!(units(&open).contains(&"seconds".to_owned()));
+    for family in &mut open.families {
+        family.unit.clear();
+    }
     assert_eq!(text, open);
     let kinds: Vec<_> = text
         .families
