@@ -9,14 +9,20 @@ use opentelemetry_sdk::resource::{ResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::IdGenerator;
 
 use super::page::Page;
-use super::{Capture, CapturedSpan, FixedIds, StillClock};
+use super::{
+    Capture, CapturedPage, CapturedSpan, Evidence, ExpectedLine, ExpectedMetric, ExpectedSpan,
+    FixedIds, StillClock,
+};
 use crate::content::ContentPolicy;
 use crate::line::{LineSink, Style};
 use crate::metrics::{Format, Registry};
-use crate::schema::Schema;
-use crate::schema::resource;
+use crate::schema::sdk::{BuildMetrics, SdkMetrics};
+use crate::schema::{Namespace, Schema, resource};
 use crate::span::{Ids, Names, Sampler, SystemClock, Tracer};
 use crate::telemetry::{Inner, Propagate, Telemetry};
+
+/// The version of the service under test.
+const VERSION: &str = "0.0.0";
 
 /// A telemetry that keeps its spans, metrics and log lines, with [`FixedIds`] and a
 /// [`StillClock`]. Cheap to clone: clones are the same.
@@ -45,6 +51,7 @@ impl Recorder {
             ids: Arc::new(FixedIds::new(service)),
             clock: Arc::new(StillClock::new()),
             attributes: Vec::new(),
+            schema: Schema::contract(),
         }
     }
 
@@ -106,6 +113,45 @@ impl Recorder {
         self.metric(series).map(|value| value as u64)
     }
 
+    /// Everything so far: spans, the metrics page as OpenMetrics, and log lines. What a service's
+    /// page gets when its telemetry is installed, such as the build, is on it too.
+    pub fn evidence(&self) -> Evidence {
+        let registry = self.telemetry.registry();
+        BuildMetrics::register(registry)
+            .build_info(self.telemetry.service_name(), VERSION)
+            .set(1);
+        SdkMetrics::register(registry);
+        let page = CapturedPage::read("/metrics", &self.page_text(Format::OpenMetrics));
+        Evidence::new()
+            .spans(self.spans())
+            .page(page.of_service(self.telemetry.service_name()))
+            .lines(self.log_lines())
+    }
+
+    /// Expects a span of this name: see [`Evidence::expect_span`].
+    #[track_caller]
+    pub fn expect_span(&self, name: &str) -> ExpectedSpan {
+        self.evidence().expect_span(name)
+    }
+
+    /// Expects that there is no span of this name.
+    #[track_caller]
+    pub fn expect_no_span(&self, name: &str) {
+        self.evidence().expect_no_span(name);
+    }
+
+    /// Expects a metric: see [`Evidence::expect_metric`].
+    #[track_caller]
+    pub fn expect_metric(&self, series: &str) -> ExpectedMetric {
+        self.evidence().expect_metric(series)
+    }
+
+    /// Expects a log line with this message: see [`Evidence::expect_line`].
+    #[track_caller]
+    pub fn expect_line(&self, message: &str) -> ExpectedLine {
+        self.evidence().expect_line(message)
+    }
+
     /// The log lines so far, each one JSON object.
     pub fn log_lines(&self) -> Vec<String> {
         self.lines
@@ -127,6 +173,7 @@ pub struct RecorderBuilder {
     ids: Arc<dyn IdGenerator>,
     clock: Arc<StillClock>,
     attributes: Vec<KeyValue>,
+    schema: Schema,
 }
 
 impl RecorderBuilder {
@@ -172,6 +219,18 @@ impl RecorderBuilder {
         self
     }
 
+    /// A schema of one's own, beside the contract: see [`Builder::schema`](crate::Builder::schema).
+    ///
+    /// # Panics
+    ///
+    /// When it declares a name that is taken.
+    pub fn schema(mut self, namespace: &'static Namespace) -> Self {
+        if let Err(clash) = self.schema.add(namespace) {
+            panic!("{clash}");
+        }
+        self
+    }
+
     /// Another attribute of the resource.
     pub fn resource(mut self, attribute: KeyValue) -> Self {
         self.attributes.push(attribute);
@@ -187,7 +246,7 @@ impl RecorderBuilder {
                     .iter()
                     .map(|(key, value)| KeyValue::new(key.clone(), value.clone())),
             )
-            .with_attribute(KeyValue::new(resource::SERVICE_VERSION.name(), "0.0.0"))
+            .with_attribute(KeyValue::new(resource::SERVICE_VERSION.name(), VERSION))
             .with_attribute(KeyValue::new(resource::SERVICE_INSTANCE_ID.name(), "test"))
             .with_attributes(self.attributes)
             .with_attribute(KeyValue::new(
@@ -223,7 +282,7 @@ impl RecorderBuilder {
             },
             registry: Registry::new(),
             content: self.content,
-            schema: Schema::contract(),
+            schema: self.schema,
             lines: Some(sink),
             exporting: Arc::new(capture.clone()),
         });

@@ -44,6 +44,66 @@ impl<'a> Waterfall<'a> {
         self.times = false;
         self
     }
+
+    /// Compares with a picture such as the contract draws, without times. How far the picture is
+    /// indented as a whole, and blank lines around it, do not matter.
+    ///
+    /// ```
+    /// use llasta_telemetry::schema::rag::RetrieveContext;
+    /// use llasta_telemetry::testing::{Recorder, Waterfall};
+    ///
+    /// let seen = Recorder::new("chatbot-rag");
+    /// drop(RetrieveContext::start_in(seen.telemetry(), 5, 0.5));
+    /// Waterfall::new(&seen.spans()).assert_is("
+    ///     rag.retrieve_context  INTERNAL  chatbot-rag
+    /// ");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When it differs: both pictures are printed, with a mark at each line that one of them lacks.
+    #[track_caller]
+    pub fn assert_is(self, picture: &str) {
+        let expected = unindented(picture);
+        let printed = self.without_times().to_string();
+        let found: Vec<&str> = printed.lines().collect();
+        assert!(
+            found == expected,
+            "the trace is not as expected.\nexpected:\n{}found:\n{}",
+            marked(&expected, &found),
+            marked(&found, &expected)
+        );
+    }
+}
+
+/// The lines of a picture, without blank ones around it and without the indent they share.
+fn unindented(picture: &str) -> Vec<&str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines = picture.lines().map(str::trim_end);
+    let shared = lines
+        .clone()
+        .filter(|line| !line.is_empty())
+        .map(indent)
+        .min();
+    let lines: Vec<_> = lines
+        .map(|line| line.get(shared.unwrap_or(0)..).unwrap_or_default())
+        .collect();
+    let drawn = |line: &&str| !line.is_empty();
+    let first = lines.iter().position(&drawn);
+    let last = lines.iter().rposition(drawn);
+    match (first, last) {
+        (Some(first), Some(last)) => lines[first..=last].to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// The lines, with a mark at those that the others lack.
+fn marked(lines: &[&str], others: &[&str]) -> String {
+    let mark = |line: &&str| {
+        let mark = if others.contains(line) { ' ' } else { '>' };
+        format!("{mark} {line}\n")
+    };
+    lines.iter().map(mark).collect()
 }
 
 impl fmt::Display for Waterfall<'_> {

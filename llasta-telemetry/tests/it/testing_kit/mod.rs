@@ -2,6 +2,7 @@
 
 mod chat;
 mod chat_trace;
+mod expect;
 mod logs;
 mod metrics;
 mod page;
