@@ -19,7 +19,7 @@ pub struct Capture(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     resource: Resource,
-    store: Store,
+    store: Store<Vec<CapturedSpan>>,
     exported: AtomicU64,
     dropped: AtomicU64,
     closed: AtomicBool,
@@ -39,22 +39,24 @@ impl Capture {
 
     /// The spans so far, in the order they ended.
     pub fn spans(&self) -> Vec<CapturedSpan> {
-        self.0.store.spans()
+        self.0.store.look(Vec::clone)
     }
 
     /// The same, and forgets them.
     pub fn take_spans(&self) -> Vec<CapturedSpan> {
-        self.0.store.take()
+        self.0.store.change(std::mem::take)
     }
 
     /// The spans, as soon as `enough` says so or when the deadline has passed: for spans that end
     /// on their own time, such as those of a streamed body.
     pub async fn wait_until(
         &self,
-        enough: impl FnMut(&[CapturedSpan]) -> bool,
+        mut enough: impl FnMut(&[CapturedSpan]) -> bool,
         deadline: Duration,
     ) -> Vec<CapturedSpan> {
-        self.0.store.wait_until(enough, deadline).await
+        let store = &self.0.store;
+        store.wait_until(|spans| enough(spans), deadline).await;
+        self.spans()
     }
 
     fn report(&self) -> Report {
@@ -74,7 +76,7 @@ impl SpanSink for Capture {
         }
         self.0.exported.fetch_add(1, Ordering::SeqCst);
         let span = CapturedSpan::from_data(&span, &self.0.resource);
-        self.0.store.add([span]);
+        self.0.store.change(|spans| spans.push(span));
     }
 }
 

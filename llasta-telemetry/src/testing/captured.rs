@@ -297,7 +297,7 @@ impl From<Option<&any_value::Value>> for AttributeValue {
     }
 }
 
-fn inner(value: &AnyValue) -> AttributeValue {
+pub(super) fn inner(value: &AnyValue) -> AttributeValue {
     AttributeValue::from(value.value.as_ref())
 }
 
@@ -305,18 +305,18 @@ fn of(pair: &KeyValue) -> AttributeValue {
     AttributeValue::from(pair.value.as_ref().and_then(|value| value.value.as_ref()))
 }
 
-fn json(value: &AttributeValue) -> Json {
+pub(super) fn json(value: &AttributeValue) -> Json {
     serde_json::to_value(value).unwrap_or_default()
 }
 
-fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, AttributeValue> {
+pub(super) fn attributes(pairs: &[KeyValue]) -> BTreeMap<String, AttributeValue> {
     pairs
         .iter()
         .map(|pair| (pair.key.clone(), of(pair)))
         .collect()
 }
 
-fn service(resource: &BTreeMap<String, AttributeValue>) -> String {
+pub(super) fn service(resource: &BTreeMap<String, AttributeValue>) -> String {
     match resource.get(resource::SERVICE_NAME.name()) {
         Some(AttributeValue::String(name)) => name.clone(),
         _ => String::new(),
@@ -329,7 +329,7 @@ fn nanos(time: SystemTime) -> u64 {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     let mut digits = vec![0; bytes.len() * 2];
     crate::context::w3c::write_hex(bytes, &mut digits);
     digits.into_iter().map(char::from).collect()

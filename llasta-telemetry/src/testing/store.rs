@@ -1,4 +1,4 @@
-//! Where captured spans lie, and how to wait for more of them.
+//! Where what was captured lies, and how to wait for more of it.
 
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,55 +6,41 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::CapturedSpan;
-
 #[derive(Debug, Default)]
-pub(super) struct Store {
-    spans: Mutex<Vec<CapturedSpan>>,
-    arrived: Notify,
+pub(super) struct Store<T> {
+    kept: Mutex<T>,
+    changed: Notify,
 }
 
-impl Store {
-    pub(super) fn add(&self, spans: impl IntoIterator<Item = CapturedSpan>) {
-        self.lock().extend(spans);
-        self.arrived.notify_waiters();
+impl<T> Store<T> {
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.lock());
+        self.changed.notify_waiters();
+        result
     }
 
-    pub(super) fn spans(&self) -> Vec<CapturedSpan> {
-        self.lock().clone()
+    pub(super) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.lock())
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    pub(super) fn take(&self) -> Vec<CapturedSpan> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    /// Comes back with what is there as soon as `enough` says so, or when the deadline has passed.
-    pub(super) async fn wait_until(
-        &self,
-        mut enough: impl FnMut(&[CapturedSpan]) -> bool,
-        deadline: Duration,
-    ) -> Vec<CapturedSpan> {
+    /// Comes back as soon as `enough` says so, or when the deadline has passed.
+    pub(super) async fn wait_until(&self, mut enough: impl FnMut(&T) -> bool, deadline: Duration) {
         let wait = async {
             loop {
                 // Listening begins before the look, so nothing can arrive unnoticed in between.
-                let mut arrived = pin!(self.arrived.notified());
-                arrived.as_mut().enable();
+                let mut changed = pin!(self.changed.notified());
+                changed.as_mut().enable();
                 if enough(&self.lock()) {
                     return;
                 }
-                arrived.await;
+                changed.await;
             }
         };
         // Too late is no error here: the caller looks at what has come.
         let _ = tokio::time::timeout(deadline, wait).await;
-        self.spans()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<CapturedSpan>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -115,11 +115,11 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     spans.sort_by_key(|span| span.start_unix_nano);
 
     let forwarded = receiver.forwarded();
-    if forwarded.failed > 0 {
+    if forwarded.spans.failed > 0 {
         let why = forwarded.last_error.unwrap_or_default();
         eprintln!(
             "{} spans could not be passed on to OTEL_EXPORTER_OTLP_ENDPOINT: {why}",
-            forwarded.failed
+            forwarded.spans.failed
         );
     }
     let findings = inspect::findings(&spans, &after, &lines);
