@@ -1,14 +1,10 @@
 //! What was emitted, compared with the contract.
 
 use llasta_telemetry::Names;
-use llasta_telemetry::schema::chatbot::ChatbotMetrics;
-use llasta_telemetry::schema::faiss_wrap::FaissWrapMetrics;
-use llasta_telemetry::schema::sdk::{BuildMetrics, SdkMetrics};
-use llasta_telemetry::schema::vllm::VllmMetrics;
-use llasta_telemetry::schema::{MetricDef, Schema};
-use llasta_telemetry::testing::CapturedSpan;
+use llasta_telemetry::schema::Schema;
 use llasta_telemetry::testing::conform::{self, Finding};
 use llasta_telemetry::testing::page::{self, Moved, Page};
+use llasta_telemetry::testing::{CapturedPage, CapturedSpan, Evidence};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,36 +42,25 @@ async fn scrape(service: &Child) -> Result<String, Failure> {
     response.text().await.map_err(cannot)
 }
 
-/// What every service says of its process, where the system tells.
-pub(super) const PROCESS: Option<&str> = if cfg!(target_os = "linux") {
-    Some("process_*")
-} else {
-    None
-};
-
-/// Everything that is not as the contract says.
+/// Everything that is not as the contract says. A chat request is among the spans: without one, its
+/// spans are missing.
 pub(super) fn findings(spans: &[CapturedSpan], pages: &Pages, lines: &[Lines]) -> Vec<Finding> {
     let schema = Schema::contract();
-    let mut all = conform::chat_request(&schema, spans);
-    all.extend(conform::spans(&schema, spans, Names::Both));
-    let own: [&[MetricDef]; 3] = [
-        ChatbotMetrics::DEFS,
-        FaissWrapMetrics::DEFS,
-        VllmMetrics::DEFS,
-    ];
-    for ((_, page), own) in pages.0.iter().zip(own) {
-        let everywhere = SdkMetrics::DEFS.iter().chain(BuildMetrics::DEFS);
-        let names: Vec<&str> = own
-            .iter()
-            .chain(everywhere)
-            .map(|metric| metric.name)
-            .chain(PROCESS)
-            .collect();
-        all.extend(conform::metrics(&schema, page, &names));
+    let mut evidence = Evidence::new().spans(spans.iter().cloned());
+    for (service, page) in &pages.0 {
+        evidence = evidence.page(CapturedPage::read(*service, page).of_service(*service));
     }
     for service in lines {
-        let lines: Vec<&str> = service.lines.iter().map(String::as_str).collect();
-        all.extend(conform::log_lines(&lines));
+        evidence = evidence.lines(&service.lines);
+    }
+    let mut all = conform::chat_request(&schema, spans);
+    for finding in conform::check(&schema, &evidence, Names::Both) {
+        let known = |known: &Finding| {
+            (known.id, known.signal, &known.name) == (finding.id, finding.signal, &finding.name)
+        };
+        if !all.iter().any(known) {
+            all.push(finding);
+        }
     }
     all
 }

@@ -1,6 +1,9 @@
 //! The attributes of a span: which are there, of which type, and under which names.
 
-use super::finding::{FindingId, Findings};
+use std::collections::BTreeMap;
+
+use super::finding::{FindingId, Findings, Signal};
+use super::old;
 use crate::schema::{KeyDef, Presence, Schema, SpanDef, TwinForm};
 use crate::span::Names;
 use crate::testing::{AttributeValue, CapturedSpan};
@@ -13,12 +16,39 @@ pub(super) fn types_and_namespaces(
     span: &CapturedSpan,
     findings: &mut Findings,
 ) {
-    for (name, value) in &span.attributes {
-        let Some(key) = schema.key(name) else {
+    known(schema, Signal::Span, &span.name, &span.attributes, findings);
+    let Some(def) = declared else {
+        return;
+    };
+    for name in span.attributes.keys().filter(|name| schema.owns(name)) {
+        let listed = |key: &KeyDef| key.name == *name || old::is(key.was, name);
+        if old::key(schema, name).is_some() && !def.attributes.iter().any(|(key, _)| listed(key)) {
+            findings.span(
+                FindingId::UnknownAttribute,
+                &span.name,
+                format!("`{name}` is declared, but not for this span"),
+                "leave it out here, or list it in the span's declaration",
+            );
+        }
+    }
+}
+
+/// The attributes of whatever bears this name: each that has a key has its type, and each in a
+/// namespace of ours has a key.
+pub(super) fn known(
+    schema: &Schema,
+    signal: Signal,
+    bearer: &str,
+    attributes: &BTreeMap<String, AttributeValue>,
+    findings: &mut Findings,
+) {
+    for (name, value) in attributes {
+        let Some(key) = old::key(schema, name) else {
             if schema.owns(name) {
-                findings.span(
+                findings.violation(
                     FindingId::UnknownAttribute,
-                    &span.name,
+                    signal,
+                    bearer,
                     format!("`{name}` is not declared, but its namespace is"),
                     "declare it, use one of the declared names, or choose another namespace",
                 );
@@ -26,21 +56,19 @@ pub(super) fn types_and_namespaces(
             continue;
         };
         if value.attribute_type() != Some(key.ty) {
-            findings.span(
+            findings.violation(
                 FindingId::TypeMismatch,
-                &span.name,
+                signal,
+                bearer,
                 format!("`{name}` is of type {}", value.type_name()),
                 format!("write it as {}: backends compare strictly", key.ty.name()),
             );
         }
-        let listed = |def: &SpanDef| def.attributes.iter().any(|(key, _)| key.name == *name);
-        if schema.owns(name) && declared.is_some_and(|def| !listed(def)) {
-            findings.span(
-                FindingId::UnknownAttribute,
-                &span.name,
-                format!("`{name}` is declared, but not for this span"),
-                "leave it out here, or list it in the span's declaration",
-            );
+        if key.name != name && !attributes.contains_key(key.name) {
+            old::alone(signal, bearer, name, key.name, findings);
+        }
+        if let Some(instead) = key.deprecated {
+            old::deprecated(signal, bearer, &format!("`{name}`"), instead, findings);
         }
     }
 }
@@ -54,8 +82,26 @@ pub(super) fn presence(def: &SpanDef, span: &CapturedSpan, names: Names, finding
             Some(twin) if names == Names::Otel => (twin.key, twin.form != TwinForm::WhenTrue),
             _ => (*key, true),
         };
-        if required && always && !span.attributes.contains_key(expected.name) {
+        // What is known at the end is not known where the work broke off, and the old name alone is
+        // another finding.
+        let excused = *presence == Presence::End && span.status == "error"
+            || expected.deprecated.is_some()
+            || expected
+                .was
+                .is_some_and(|was| span.attributes.contains_key(was.name));
+        if required && always && !excused && !span.attributes.contains_key(expected.name) {
             missing(span, expected.name, findings);
+        }
+        if let Some(twin) = key.twin
+            && twin.form == TwinForm::WhenTrue
+            && span.bool(twin.key.name) == Some(false)
+        {
+            findings.span(
+                FindingId::WrongValue,
+                &span.name,
+                format!("`{}` is false", twin.key.name),
+                "leave it out: it is only written when it is true",
+            );
         }
         if let Some(twin) = key.twin
             && names == Names::Both

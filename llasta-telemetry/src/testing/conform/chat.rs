@@ -2,206 +2,227 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::finding::{Finding, FindingId, Findings};
+use super::excuse::{Found, excused};
+use super::finding::{Finding, FindingId, Findings, Signal};
+use super::tree::{CHAT, CHATBOT, FAISS_WRAP, LLM_CALL, Node, TREE};
+use super::{time, values};
+use crate::schema::Schema;
 use crate::schema::http::PEER_SERVICE;
-use crate::schema::{Kind, Schema, faiss, llm, rag, response};
 use crate::testing::CapturedSpan;
 
-const CHATBOT: &str = "chatbot-rag";
-const FAISS_WRAP: &str = "faiss-wrap";
-
-/// One line of the tree.
-struct Node {
-    name: &'static str,
-    kind: Kind,
-    service: &'static str,
-    /// The line of the parent, which comes first.
-    parent: Option<usize>,
-    /// The neighbour a CLIENT span calls.
-    peer: Option<&'static str>,
-}
-
-const fn node(
-    name: &'static str,
-    kind: Kind,
-    service: &'static str,
-    parent: Option<usize>,
-    peer: Option<&'static str>,
-) -> Node {
-    Node {
-        name,
-        kind,
-        service,
-        parent,
-        peer,
-    }
-}
-
-/// The line of the CLIENT span under which the LLM's own spans may stand.
-const LLM_CALL: usize = 9;
-
-/// As the contract draws it, parents before their children.
-static TREE: [Node; 12] = [
-    node("POST /api/chat", Kind::Server, CHATBOT, None, None),
-    node(
-        rag::RetrieveContext::DEF.name,
-        Kind::Internal,
-        CHATBOT,
-        Some(0),
-        None,
-    ),
-    node(
-        "POST /search",
-        Kind::Client,
-        CHATBOT,
-        Some(1),
-        Some(FAISS_WRAP),
-    ),
-    node("POST /search", Kind::Server, FAISS_WRAP, Some(2), None),
-    node(
-        faiss::Search::DEF.name,
-        Kind::Internal,
-        FAISS_WRAP,
-        Some(3),
-        None,
-    ),
-    node(
-        faiss::EmbedQuery::DEF.name,
-        Kind::Internal,
-        FAISS_WRAP,
-        Some(4),
-        None,
-    ),
-    node(
-        faiss::IndexSearch::DEF.name,
-        Kind::Internal,
-        FAISS_WRAP,
-        Some(4),
-        None,
-    ),
-    node(
-        rag::BuildContext::DEF.name,
-        Kind::Internal,
-        CHATBOT,
-        Some(0),
-        None,
-    ),
-    node(
-        llm::Generate::DEF.name,
-        Kind::Internal,
-        CHATBOT,
-        Some(0),
-        None,
-    ),
-    node(
-        "POST /v1/chat/completions",
-        Kind::Client,
-        CHATBOT,
-        Some(8),
-        Some("vllm"),
-    ),
-    node(
-        llm::Response::DEF.name,
-        Kind::Internal,
-        CHATBOT,
-        Some(8),
-        None,
-    ),
-    node(
-        response::SendToFrontend::DEF.name,
-        Kind::Internal,
-        CHATBOT,
-        Some(0),
-        None,
-    ),
-];
+type Trace<'a> = Vec<&'a CapturedSpan>;
 
 /// Compares each chat request among these spans with the contract's tree: its twelve spans, each
 /// once, of the right kind, from the right service and under the right parent, in one trace.
 ///
-/// Streamed or not, the tree is the same. Spans of the LLM server's own may stand under the
-/// request to it. Without any chat request, the trace that comes closest is compared.
+/// Streamed or not, the tree is the same. A request that fails, is refused or is given up lacks
+/// what it did not reach. Spans of the LLM server's own may stand under the request to it. Without
+/// any chat request, the trace that comes closest is compared.
 ///
 /// Attributes are left to [`spans`](super::spans()); of the schema, this uses which spans it has.
 pub fn chat_request(schema: &Schema, spans: &[CapturedSpan]) -> Vec<Finding> {
-    let mut traces: BTreeMap<&str, Vec<&CapturedSpan>> = BTreeMap::new();
-    for span in spans {
-        traces.entry(&span.trace_id).or_default().push(span);
-    }
-    let is_chat = |span: &&CapturedSpan| span.name == TREE[0].name && span.kind == "SERVER";
-    let mut chats: Vec<_> = traces
-        .values()
-        .filter(|trace| trace.iter().any(is_chat))
-        .collect();
+    let traces = traces(spans);
+    let mut chats = chats(&traces);
     if chats.is_empty() {
-        chats.extend(traces.values().max_by_key(|trace| likeness(trace)));
+        chats.extend(traces.values().max_by_key(|trace| likeness(trace)).cloned());
+    }
+    if chats.is_empty() {
+        chats.push(Vec::new());
     }
     let mut findings = Findings::default();
     for trace in &chats {
-        compare(schema, trace, &mut findings);
-    }
-    if chats.is_empty() {
-        compare(schema, &[], &mut findings);
+        Chat::new(schema, trace).compare(&[], &mut findings);
     }
     findings.into_vec()
 }
 
-fn likeness(trace: &[&CapturedSpan]) -> usize {
-    let named = |span: &&&CapturedSpan| TREE.iter().any(|node| node.name == span.name);
-    trace.iter().filter(named).count()
+/// Compares the chat requests among these spans, if there are any. One of the services may be
+/// looked at alone: lines of a service that sent no span at all are one finding.
+pub(super) fn chat_requests(schema: &Schema, spans: &[CapturedSpan], findings: &mut Findings) {
+    let absent: Vec<_> = [CHATBOT, FAISS_WRAP]
+        .into_iter()
+        .filter(|service| spans.iter().all(|span| span.service != *service))
+        .collect();
+    for trace in &chats(&traces(spans)) {
+        Chat::new(schema, trace).compare(&absent, findings);
+    }
 }
 
-fn compare(schema: &Schema, trace: &[&CapturedSpan], findings: &mut Findings) {
-    let found = assign(trace);
-    for (node, span) in TREE.iter().zip(&found) {
-        let Some(span) = span else {
-            let what = schema.span(node.name).map_or(
-                "a request is made with the SDK's client, or answered behind its layer",
-                |def| def.brief,
-            );
-            findings.span(
-                FindingId::MissingSpan,
-                node.name,
-                format!(
-                    "the {} span of {} is missing",
-                    node.kind.name(),
-                    node.service
-                ),
-                format!("record it, in the trace of the chat request: {what}"),
-            );
-            continue;
+fn traces(spans: &[CapturedSpan]) -> BTreeMap<&str, Trace<'_>> {
+    let mut traces: BTreeMap<&str, Trace<'_>> = BTreeMap::new();
+    for span in spans {
+        traces.entry(&span.trace_id).or_default().push(span);
+    }
+    traces
+}
+
+/// The spans of each chat request. Several may share the trace of whoever made them: then each has
+/// what stands below it. Alone in its trace, it also has what stands nowhere, to be found there.
+fn chats<'a>(traces: &BTreeMap<&str, Trace<'a>>) -> Vec<Trace<'a>> {
+    let mut chats = Vec::new();
+    for trace in traces.values() {
+        let is_chat = |span: &&&CapturedSpan| {
+            span.name == TREE[CHAT].name && span.kind == TREE[CHAT].kind.name()
         };
-        check(node, span, findings);
-        // Without its parent, the finding is that the parent is missing.
-        let parent = node.parent.and_then(|at| found[at].map(|span| (at, span)));
-        if let Some((at, parent)) = parent
-            && span.parent_span_id.as_ref() != Some(&parent.span_id)
-        {
-            let stands = trace
-                .iter()
-                .find(|other| Some(&other.span_id) == span.parent_span_id.as_ref())
-                .map_or("no span of this trace".to_owned(), |other| {
-                    format!("`{}` ({})", other.name, other.kind)
-                });
+        let roots: Vec<_> = trace.iter().filter(is_chat).collect();
+        for root in &roots {
+            let below = below(trace, root);
+            let alone = roots.len() == 1;
+            let stray = |span: &CapturedSpan| {
+                alone && ([CHATBOT, FAISS_WRAP].contains(&&*span.service) || is_line(span))
+            };
+            let its = |span: &&CapturedSpan| below.contains(&*span.span_id) || stray(span);
+            chats.push(trace.iter().copied().filter(its).collect());
+        }
+    }
+    chats
+}
+
+/// The ids of a span and of everything below it. Spans come in any order.
+fn below<'a>(trace: &[&'a CapturedSpan], root: &'a CapturedSpan) -> HashSet<&'a str> {
+    let mut ids = HashSet::from([root.span_id.as_str()]);
+    loop {
+        let before = ids.len();
+        for span in trace {
+            let parent = span.parent_span_id.as_deref();
+            if parent.is_some_and(|parent| ids.contains(parent)) {
+                ids.insert(&span.span_id);
+            }
+        }
+        if ids.len() == before {
+            return ids;
+        }
+    }
+}
+
+fn is_line(span: &CapturedSpan) -> bool {
+    TREE.iter().any(|node| node.name == span.name)
+}
+
+fn likeness(trace: &[&CapturedSpan]) -> usize {
+    trace.iter().filter(|span| is_line(span)).count()
+}
+
+/// One chat request, line by line.
+struct Chat<'a> {
+    schema: &'a Schema,
+    trace: &'a [&'a CapturedSpan],
+    found: Found<'a>,
+}
+
+impl<'a> Chat<'a> {
+    fn new(schema: &'a Schema, trace: &'a [&'a CapturedSpan]) -> Self {
+        Self {
+            schema,
+            trace,
+            found: assign(trace),
+        }
+    }
+
+    fn compare(&self, absent: &[&str], findings: &mut Findings) {
+        for (at, node) in TREE.iter().enumerate() {
+            match self.found[at] {
+                Some(span) => {
+                    check(node, span, findings);
+                    self.parent(node, span, findings);
+                }
+                None if excused(&self.found, at) => {}
+                None if absent.contains(&node.service) => alone(node.service, findings),
+                None => self.missing(node, findings),
+            }
+        }
+        time::chat(&self.found, findings);
+        values::chat(&self.found, findings);
+        self.unexpected(findings);
+    }
+
+    fn missing(&self, node: &Node, findings: &mut Findings) {
+        let what = self.schema.span(node.name).map_or(
+            "a request is made with the SDK's client, or answered behind its layer",
+            |def| def.brief,
+        );
+        let (kind, service) = (node.kind.name(), node.service);
+        findings.span(
+            FindingId::MissingSpan,
+            node.name,
+            format!("the {kind} span of {service} is missing"),
+            format!("record it, in the trace of the chat request: {what}"),
+        );
+    }
+
+    /// Without its parent, the finding is that the parent is missing.
+    fn parent(&self, node: &Node, span: &CapturedSpan, findings: &mut Findings) {
+        let Some((at, parent)) = node.parent.and_then(|at| Some((at, self.found[at]?))) else {
+            return;
+        };
+        if span.parent_span_id.as_ref() == Some(&parent.span_id) {
+            return;
+        }
+        let mut trace = self.trace.iter();
+        let stands = trace
+            .find(|other| Some(&other.span_id) == span.parent_span_id.as_ref())
+            .map_or("no span of this trace".to_owned(), |other| {
+                format!("`{}` ({})", other.name, other.kind)
+            });
+        findings.span(
+            FindingId::WrongParent,
+            node.name,
+            format!("the {} span stands under {stands}", node.kind.name()),
+            format!(
+                "start it under `{}` ({})",
+                TREE[at].name,
+                TREE[at].kind.name()
+            ),
+        );
+    }
+
+    /// Whatever is neither a line of the tree, nor the LLM server's own, nor a span that somebody
+    /// declared beside the contract.
+    fn unexpected(&self, findings: &mut Findings) {
+        let ours: HashSet<_> = self
+            .found
+            .iter()
+            .flatten()
+            .map(|span| &span.span_id)
+            .collect();
+        let of_llm = self.found[LLM_CALL].map(|call| {
+            let others = |span: &&CapturedSpan| {
+                ![CHATBOT, FAISS_WRAP].contains(&&*span.service) || span.span_id == call.span_id
+            };
+            let others: Trace<'_> = self.trace.iter().copied().filter(others).collect();
+            below(&others, call)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<HashSet<_>>()
+        });
+        for span in self.trace {
+            let theirs = of_llm
+                .as_ref()
+                .is_some_and(|ids| ids.contains(&span.span_id));
+            let twice = is_line(span);
+            let declared = !twice && self.schema.span(&span.name).is_some();
+            if ours.contains(&span.span_id) || theirs || declared {
+                continue;
+            }
+            let kind = span.kind;
             findings.span(
-                FindingId::WrongParent,
-                node.name,
-                format!("the {} span stands under {stands}", node.kind.name()),
-                format!(
-                    "start it under `{}` ({})",
-                    TREE[at].name,
-                    TREE[at].kind.name()
-                ),
+                FindingId::UnexpectedSpan,
+                &span.name,
+                if twice {
+                    format!("the {kind} span is there more than once")
+                } else {
+                    format!("the {kind} span is no part of a chat request")
+                },
+                "record the twelve spans of the contract, each once; declare what you add",
             );
         }
     }
-    unexpected(trace, &found, findings);
 }
 
 /// Which span is which line. The best fit first, so that one that is wrong in one way is found
 /// wrong rather than missing.
-fn assign<'a>(trace: &[&'a CapturedSpan]) -> [Option<&'a CapturedSpan>; 12] {
-    let mut found: [Option<&CapturedSpan>; 12] = [None; 12];
+fn assign<'a>(trace: &[&'a CapturedSpan]) -> Found<'a> {
+    let mut found: Found<'a> = [None; 12];
     let mut taken: HashSet<&str> = HashSet::new();
     for strictness in (0..4).rev() {
         for (at, node) in TREE.iter().enumerate() {
@@ -227,6 +248,16 @@ fn assign<'a>(trace: &[&'a CapturedSpan]) -> [Option<&'a CapturedSpan>; 12] {
         }
     }
     found
+}
+
+fn alone(service: &str, findings: &mut Findings) {
+    findings.information(
+        FindingId::MissingSpan,
+        Signal::Span,
+        service,
+        "sent no span at all: its part of the chat requests was not compared",
+        "let it export to the same place, to compare the whole request",
+    );
 }
 
 fn check(node: &Node, span: &CapturedSpan, findings: &mut Findings) {
@@ -258,58 +289,6 @@ fn check(node: &Node, span: &CapturedSpan, findings: &mut Findings) {
             node.name,
             format!("`{key}` {is}"),
             format!("write {peer:?}: the service graph needs it"),
-        );
-    }
-}
-
-/// Whatever is neither a line of the tree nor the LLM server's own.
-fn unexpected(
-    trace: &[&CapturedSpan],
-    found: &[Option<&CapturedSpan>; 12],
-    findings: &mut Findings,
-) {
-    let mut known: HashSet<&str> = HashSet::new();
-    for span in found.iter().flatten() {
-        known.insert(&span.span_id);
-    }
-    let mut of_llm: HashSet<&str> = HashSet::new();
-    if let Some(call) = found[LLM_CALL] {
-        of_llm.insert(&call.span_id);
-    }
-    // As long as something new turns up below the call: spans come in any order.
-    loop {
-        let before = of_llm.len();
-        for span in trace
-            .iter()
-            .filter(|span| ![CHATBOT, FAISS_WRAP].contains(&&*span.service))
-        {
-            if span
-                .parent_span_id
-                .as_ref()
-                .is_some_and(|parent| of_llm.contains(parent.as_str()))
-            {
-                of_llm.insert(&span.span_id);
-            }
-        }
-        if of_llm.len() == before {
-            break;
-        }
-    }
-    for span in trace {
-        let id = span.span_id.as_str();
-        if known.contains(id) || of_llm.contains(id) {
-            continue;
-        }
-        let twice = TREE.iter().any(|node| node.name == span.name);
-        findings.span(
-            FindingId::UnexpectedSpan,
-            &span.name,
-            if twice {
-                format!("the {} span is there more than once", span.kind)
-            } else {
-                format!("the {} span is no part of a chat request", span.kind)
-            },
-            "record the twelve spans of the contract, each once",
         );
     }
 }

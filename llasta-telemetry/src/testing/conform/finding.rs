@@ -150,12 +150,31 @@ words! {
         MissingSeries = "missing_series",
         /// A histogram has other buckets than declared.
         WrongBuckets = "wrong_buckets",
+        /// A metric is in another unit than declared.
+        UnitMismatch = "unit_mismatch",
+        /// Numbers that say the same thing differ.
+        WrongSum = "wrong_sum",
+        /// A metric does not say which trace to look at, or not in the form that is read.
+        MissingExemplar = "missing_exemplar",
+        /// A label, a route or another word that must have few values holds an id, an address or a
+        /// sentence, or has too many values.
+        HighCardinality = "high_cardinality",
+        /// A span begins or ends when it cannot have.
+        WrongTime = "wrong_time",
+        /// A name is used that has another one now.
+        DeprecatedName = "deprecated_name",
         /// A page or a line could not be read at all.
         Unreadable = "unreadable",
         /// A field that every log line has is not there.
         MissingLogField = "missing_log_field",
         /// A field of a log line is not written as it must be.
         MalformedLogField = "malformed_log_field",
+        /// A line that every service writes is not there.
+        MissingLogLine = "missing_log_line",
+        /// No access line bears the ids of a request's span.
+        MissingAccessLine = "missing_access_line",
+        /// A request has more than one access line.
+        DuplicateAccessLine = "duplicate_access_line",
     }
 }
 
@@ -198,6 +217,37 @@ impl Findings {
             message.into(),
             advice.into(),
         );
+    }
+
+    pub(super) fn information(
+        &mut self,
+        id: FindingId,
+        signal: Signal,
+        name: &str,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        self.add(
+            id,
+            Level::Information,
+            signal,
+            name,
+            message.into(),
+            advice.into(),
+        );
+    }
+
+    /// Those that say something new: not what is known of the same name already.
+    pub(super) fn absorb(&mut self, more: Self) {
+        let known = self.0.len();
+        for finding in more.0 {
+            let same = |known: &Finding| {
+                (known.id, known.signal, &known.name) == (finding.id, finding.signal, &finding.name)
+            };
+            if !self.0[..known].iter().any(same) {
+                self.0.push(finding);
+            }
+        }
     }
 
     /// The most frequent case.

@@ -1,16 +1,18 @@
 //! HTTP spans: recognised by their kind, named by their attributes.
 
-use super::finding::{FindingId, Findings};
+use super::cardinality;
+use super::finding::{FindingId, Findings, Signal};
 use crate::schema::http::{
-    CLIENT, ERROR_TYPE, NAMESPACE, REQUEST_METHOD, RESPONSE_STATUS_CODE, ROUTE, SERVER, URL_FULL,
-    URL_TEMPLATE,
+    CLIENT, ERROR_TYPE, NAMESPACE, NETWORK_PROTOCOL_VERSION, REQUEST_METHOD, RESPONSE_STATUS_CODE,
+    ROUTE, SERVER, SERVER_ADDRESS, URL_FULL, URL_TEMPLATE, USER_AGENT_ORIGINAL,
 };
 use crate::schema::{Kind, Schema, SpanDef};
 use crate::testing::CapturedSpan;
 
-/// The methods of RFC 9110 and 5789, and the word for all others.
-const METHODS: [&str; 10] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER",
+/// The methods of RFC 9110 and 5789, QUERY, and the word for all others.
+const METHODS: [&str; 11] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+    "_OTHER",
 ];
 
 /// The declaration of a SERVER or CLIENT span that speaks HTTP: it is named by a method, or
@@ -53,6 +55,10 @@ pub(super) fn span(span: &CapturedSpan, findings: &mut Findings) {
     let client = span.kind == Kind::Client.name();
     name(span, client, findings);
     status(span, client, findings);
+    target(span, findings);
+    if !client {
+        server(span, findings);
+    }
     if client && span.text(URL_FULL.name()).is_some_and(has_credentials) {
         findings.span(
             FindingId::WrongValue,
@@ -60,6 +66,41 @@ pub(super) fn span(span: &CapturedSpan, findings: &mut Findings) {
             format!("`{}` holds credentials", URL_FULL.name()),
             "remove what stands before the `@`",
         );
+    }
+}
+
+/// A pattern, not a path.
+fn target(span: &CapturedSpan, findings: &mut Findings) {
+    for key in [ROUTE, URL_TEMPLATE] {
+        if let Some(why) = span.text(key.name()).and_then(cardinality::many_paths) {
+            findings.span(
+                FindingId::HighCardinality,
+                &span.name,
+                format!("`{}` {why}", key.name()),
+                "write the pattern of the path, such as /users/{id}",
+            );
+        }
+    }
+}
+
+/// What a server knows of a request that came over the network.
+fn server(span: &CapturedSpan, findings: &mut Findings) {
+    // Whoever calls a router in its own process sends no headers.
+    let came = span.attributes.contains_key(USER_AGENT_ORIGINAL.name());
+    let answered = span.attributes.contains_key(RESPONSE_STATUS_CODE.name());
+    for (key, known) in [
+        (NETWORK_PROTOCOL_VERSION, answered),
+        (SERVER_ADDRESS, answered && came),
+    ] {
+        if known && !span.attributes.contains_key(key.name()) {
+            findings.improvement(
+                FindingId::MissingAttribute,
+                Signal::Span,
+                &span.name,
+                format!("`{}` is missing", key.name()),
+                "set it where the request comes in",
+            );
+        }
     }
 }
 

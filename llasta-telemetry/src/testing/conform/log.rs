@@ -12,9 +12,25 @@ const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 /// `span_id` (16) come together or not at all. Blank lines are skipped.
 pub fn log_lines(lines: &[&str]) -> Vec<Finding> {
     let mut findings = Findings::default();
-    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+    read(lines.iter().copied(), &mut findings);
+    findings.into_vec()
+}
+
+/// The fields of a line.
+pub(super) type Fields = Map<String, Value>;
+
+/// The same, and hands out the lines that could be read.
+pub(super) fn read<'a>(
+    lines: impl Iterator<Item = &'a str>,
+    findings: &mut Findings,
+) -> Vec<Fields> {
+    let mut all = Vec::new();
+    for line in lines.filter(|line| !line.trim().is_empty()) {
         match serde_json::from_str::<Value>(line) {
-            Ok(Value::Object(fields)) => object(&fields, &mut findings),
+            Ok(Value::Object(fields)) => {
+                object(&fields, findings);
+                all.push(fields);
+            }
             _ => findings.violation(
                 FindingId::Unreadable,
                 Signal::Log,
@@ -24,10 +40,10 @@ pub fn log_lines(lines: &[&str]) -> Vec<Finding> {
             ),
         }
     }
-    findings.into_vec()
+    all
 }
 
-fn object(fields: &Map<String, Value>, findings: &mut Findings) {
+fn object(fields: &Fields, findings: &mut Findings) {
     for field in [
         "timestamp",
         "level",
@@ -96,7 +112,8 @@ fn malformed(field: &str, value: &str, advice: &str, findings: &mut Findings) {
     );
 }
 
-fn is_id(text: &str, digits: usize) -> bool {
+/// Lower-case hex digits, so many of them, and not all zeros.
+pub(super) fn is_id(text: &str, digits: usize) -> bool {
     text.len() == digits
         && text
             .bytes()

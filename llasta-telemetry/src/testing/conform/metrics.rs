@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, FindingId, Findings, Signal};
+use super::old;
 use crate::schema::{Instrument, LabelDef, LabelValues, MetricDef, Schema};
-use crate::testing::page::{Family, Page, Sample};
+use crate::testing::page::{Family, Page, Sample, Unreadable};
 
 type Labels = BTreeMap<String, String>;
 
@@ -17,43 +18,57 @@ type Labels = BTreeMap<String, String>;
 /// schema's but not declared are reported too.
 pub fn metrics(schema: &Schema, page: &str, names: &[&str]) -> Vec<Finding> {
     let mut findings = Findings::default();
-    let page = match Page::parse(page) {
-        Ok(page) => page,
-        Err(error) => {
-            findings.violation(
-                FindingId::Unreadable,
-                Signal::Metric,
-                "page",
-                error.to_string(),
-                "write Prometheus' text format or OpenMetrics",
-            );
-            return findings.into_vec();
-        }
-    };
-    for name in names {
-        if let Some(prefix) = name.strip_suffix('*') {
-            if !page
-                .families
-                .iter()
-                .any(|family| family.name.starts_with(prefix))
-            {
-                missing(name, "nothing on the page begins so", &mut findings);
+    match Page::parse(page) {
+        Err(error) => unreadable(&error, &mut findings),
+        Ok(page) => {
+            for name in names {
+                named(schema, &page, name, &mut findings);
             }
-            continue;
+            undeclared(schema, &page, &mut findings);
         }
-        match (schema.metric(name), page.family(name)) {
-            (None, _) => missing(name, "the schema does not declare it", &mut findings),
-            (Some(_), None) => missing(name, &elsewhere(&page, name), &mut findings),
-            (Some(def), Some(family)) => compare(def, family, &mut findings),
-        }
-    }
-    for family in &page.families {
-        undeclared(schema, family, &mut findings);
     }
     findings.into_vec()
 }
 
-fn missing(name: &str, why: &str, findings: &mut Findings) {
+pub(super) fn unreadable(error: &Unreadable, findings: &mut Findings) {
+    findings.violation(
+        FindingId::Unreadable,
+        Signal::Metric,
+        "page",
+        error.to_string(),
+        "write Prometheus' text format or OpenMetrics",
+    );
+}
+
+fn named(schema: &Schema, page: &Page, name: &str, findings: &mut Findings) {
+    if let Some(prefix) = name.strip_suffix('*') {
+        let begins = |family: &Family| family.name.starts_with(prefix);
+        if !page.families.iter().any(begins) {
+            missing(name, "nothing on the page begins so", findings);
+        }
+        return;
+    }
+    match schema.metric(name) {
+        None => missing(name, "the schema does not declare it", findings),
+        Some(def) => declared(def, page, findings),
+    }
+}
+
+/// The metric is on the page, as it is declared.
+pub(super) fn declared(def: &MetricDef, page: &Page, findings: &mut Findings) {
+    let old = def.was.and_then(|was| page.family(was.name));
+    match (page.family(def.name), old) {
+        (Some(family), _) => compare(def, family, findings),
+        (None, Some(family)) => {
+            old::alone(Signal::Metric, def.name, &family.name, def.name, findings);
+            compare(def, family, findings);
+        }
+        (None, None) if def.deprecated.is_some() => {}
+        (None, None) => missing(def.name, &elsewhere(page, def.name), findings),
+    }
+}
+
+pub(super) fn missing(name: &str, why: &str, findings: &mut Findings) {
     report(
         FindingId::MissingMetric,
         name,
@@ -74,7 +89,7 @@ fn elsewhere(page: &Page, name: &str) -> String {
     }
 }
 
-fn compare(def: &MetricDef, family: &Family, findings: &mut Findings) {
+pub(super) fn compare(def: &MetricDef, family: &Family, findings: &mut Findings) {
     if family.kind != def.instrument.name() {
         let kind = if family.kind.is_empty() {
             "has no TYPE line".to_owned()
@@ -84,6 +99,9 @@ fn compare(def: &MetricDef, family: &Family, findings: &mut Findings) {
         let advice = format!("record it with a {}", def.instrument.name());
         report(FindingId::WrongInstrument, def.name, kind, advice, findings);
         return;
+    }
+    if let Some(instead) = def.deprecated {
+        old::deprecated(Signal::Metric, def.name, "this metric", instead, findings);
     }
     // `_created` says when a series began; some libraries add it.
     let lines: Vec<_> = family
@@ -98,7 +116,7 @@ fn compare(def: &MetricDef, family: &Family, findings: &mut Findings) {
     closed_sets(def, &series, findings);
     if def.instrument == Instrument::Histogram {
         for labels in &series {
-            histogram(def, labels, &lines, findings);
+            histogram(def, &family.name, labels, &lines, findings);
         }
     }
 }
@@ -114,7 +132,8 @@ fn without_bound(def: &MetricDef, line: &Sample) -> Labels {
 
 fn labels(def: &MetricDef, labels: &Labels, findings: &mut Findings) {
     for name in labels.keys() {
-        if !def.labels.iter().any(|label| label.name == name) {
+        let known = |label: &LabelDef| label.name == name || old::is(label.was, name);
+        if !def.labels.iter().any(known) {
             let text = format!("has the label `{name}`, which is not declared");
             let advice = "leave it out: each value of a label is a series of its own";
             report(FindingId::UndeclaredLabel, def.name, text, advice, findings);
@@ -123,6 +142,10 @@ fn labels(def: &MetricDef, labels: &Labels, findings: &mut Findings) {
     for label in def.labels {
         let value = labels.get(label.name).filter(|value| !value.is_empty());
         match (value, label.values) {
+            (None, _) if label.was.is_some_and(|was| labels.contains_key(was.name)) => {
+                let old = label.was.map_or("", |was| was.name);
+                old::alone(Signal::Metric, def.name, old, label.name, findings);
+            }
             (None, _) => {
                 let text = format!("has a series without the label `{}`", label.name);
                 report(
@@ -203,9 +226,15 @@ fn closed_sets(def: &MetricDef, series: &BTreeSet<Labels>, findings: &mut Findin
     }
 }
 
-fn histogram(def: &MetricDef, series: &Labels, lines: &[&Sample], findings: &mut Findings) {
+fn histogram(
+    def: &MetricDef,
+    family: &str,
+    series: &Labels,
+    lines: &[&Sample],
+    findings: &mut Findings,
+) {
     let of_series = |suffix: &str| {
-        let name = format!("{}{suffix}", def.name);
+        let name = format!("{family}{suffix}");
         lines
             .iter()
             .filter(|line| line.name == name && without_bound(def, line) == *series)
@@ -234,8 +263,15 @@ fn histogram(def: &MetricDef, series: &Labels, lines: &[&Sample], findings: &mut
     }
 }
 
+/// Everything on the page that is in a namespace of the schema's is declared.
+pub(super) fn undeclared(schema: &Schema, page: &Page, findings: &mut Findings) {
+    for family in &page.families {
+        undeclared_family(schema, family, findings);
+    }
+}
+
 /// The word a metric begins with says whose it is.
-fn undeclared(schema: &Schema, family: &Family, findings: &mut Findings) {
+fn undeclared_family(schema: &Schema, family: &Family, findings: &mut Findings) {
     let owned = schema.namespaces().iter().any(|namespace| {
         let declares = !namespace.foreign && !namespace.metrics.is_empty();
         declares
@@ -245,7 +281,7 @@ fn undeclared(schema: &Schema, family: &Family, findings: &mut Findings) {
                 .is_some_and(|rest| rest.starts_with('_'))
     });
     let base = family.name.strip_suffix("_created").unwrap_or(&family.name);
-    let declared = |name: &str| schema.metric(name).is_some();
+    let declared = |name: &str| old::metric(schema, name).is_some();
     if owned && !declared(base) && !declared(&format!("{base}_total")) {
         report(
             FindingId::UndeclaredMetric,
@@ -257,7 +293,7 @@ fn undeclared(schema: &Schema, family: &Family, findings: &mut Findings) {
     }
 }
 
-fn report(
+pub(super) fn report(
     id: FindingId,
     name: &str,
     message: impl Into<String>,

@@ -1,11 +1,10 @@
 //! Each span, compared with its declaration.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::attributes;
 use super::finding::{Finding, FindingId, Findings, Signal};
-use super::http;
-use crate::schema::{Kind, Parent, Schema, SpanDef, resource};
+use super::{attributes, cardinality, http, old, parent, time, values};
+use crate::schema::{Kind, Schema, SpanDef, resource};
 use crate::span::Names;
 use crate::testing::CapturedSpan;
 
@@ -17,40 +16,54 @@ use crate::testing::CapturedSpan;
 /// schema owns.
 pub fn spans(schema: &Schema, spans: &[CapturedSpan], names: Names) -> Vec<Finding> {
     let mut findings = Findings::default();
-    let by_id: HashMap<_, _> = spans
-        .iter()
-        .map(|span| ((span.trace_id.as_str(), span.span_id.as_str()), span))
-        .collect();
+    each(schema, spans, names, &mut findings);
+    findings.into_vec()
+}
+
+pub(super) fn each(schema: &Schema, spans: &[CapturedSpan], names: Names, findings: &mut Findings) {
+    let by_id = parent::by_id(spans);
     let mut ours = BTreeSet::new();
     for span in spans {
         let declared = declaration(schema, span);
-        attributes::types_and_namespaces(schema, declared, span, &mut findings);
+        attributes::types_and_namespaces(schema, declared, span, findings);
         let Some(def) = declared else {
-            undeclared(schema, span, &mut findings);
+            undeclared(schema, span, findings);
             continue;
         };
         ours.insert(span.service.as_str());
-        kind(def, span, &mut findings);
-        attributes::presence(def, span, names, &mut findings);
-        parent(def, span, &by_id, &mut findings);
-        if http::is_http(def) {
-            http::span(span, &mut findings);
-        } else {
-            http::absent(span, &mut findings);
+        kind(def, span, findings);
+        attributes::presence(def, span, names, findings);
+        if let Some(parent) = parent::check(schema, def, span, &by_id, findings) {
+            time::within(def, span, parent, findings);
         }
-        failure(span, &mut findings);
+        time::itself(span, findings);
+        values::span(span, findings);
+        if http::is_http(def) {
+            http::span(span, findings);
+        } else {
+            http::absent(span, findings);
+            name(def, span, findings);
+        }
+        failure(span, findings);
     }
     for service in ours {
-        resource(spans, service, &mut findings);
+        resource(spans, service, findings);
     }
-    findings.into_vec()
+}
+
+/// The name is the one it has now.
+fn name(def: &SpanDef, span: &CapturedSpan, findings: &mut Findings) {
+    if def.name != span.name {
+        old::alone(Signal::Span, &span.name, &span.name, def.name, findings);
+    }
+    if let Some(instead) = def.deprecated {
+        old::deprecated(Signal::Span, &span.name, "this span", instead, findings);
+    }
 }
 
 /// What the schema says of a span.
 fn declaration(schema: &Schema, span: &CapturedSpan) -> Option<&'static SpanDef> {
-    schema
-        .span(&span.name)
-        .or_else(|| http::declaration(schema, span))
+    old::span(schema, &span.name).or_else(|| http::declaration(schema, span))
 }
 
 fn undeclared(schema: &Schema, span: &CapturedSpan, findings: &mut Findings) {
@@ -60,6 +73,15 @@ fn undeclared(schema: &Schema, span: &CapturedSpan, findings: &mut Findings) {
             &span.name,
             "no span of this name is declared, but its namespace is",
             "declare it, or use one of the declared names",
+        );
+    }
+    if let Some(why) = cardinality::many_names(&span.name) {
+        findings.improvement(
+            FindingId::HighCardinality,
+            Signal::Span,
+            &span.name,
+            format!("the name {why}"),
+            "name it by what is done, and put what differs into attributes",
         );
     }
     let method = crate::schema::http::REQUEST_METHOD.name();
@@ -85,65 +107,17 @@ fn kind(def: &SpanDef, span: &CapturedSpan, findings: &mut Findings) {
     }
 }
 
-fn parent(
-    def: &SpanDef,
-    span: &CapturedSpan,
-    by_id: &HashMap<(&str, &str), &CapturedSpan>,
-    findings: &mut Findings,
-) {
-    let allowed = def.parents;
-    if allowed.is_empty() {
-        return;
-    }
-    let advice = || format!("start it under {}", listed(allowed));
-    let mut wrong =
-        |message: String| findings.span(FindingId::WrongParent, &span.name, message, advice());
-    let Some(id) = &span.parent_span_id else {
-        if !allowed.contains(&Parent::Root) {
-            wrong("begins a trace of its own".to_owned());
-        }
-        return;
-    };
-    let Some(parent) = by_id.get(&(span.trace_id.as_str(), id.as_str())) else {
-        // A caller in another process need not be captured; a parent in the same one is.
-        if !allowed.contains(&Parent::Client) {
-            wrong("stands under a span that was not captured".to_owned());
-        }
-        return;
-    };
-    let good = allowed.iter().any(|allowed| match allowed {
-        Parent::Root => false,
-        Parent::Server => parent.kind == Kind::Server.name(),
-        Parent::Client => parent.kind == Kind::Client.name(),
-        Parent::Span(name) => parent.name == *name,
-    });
-    if !good {
-        wrong(format!("stands under `{}` ({})", parent.name, parent.kind));
-    } else if def.kind == Kind::Internal && parent.service != span.service {
-        wrong(format!(
-            "stands under `{}` of the service `{}`",
-            parent.name, parent.service
-        ));
-    }
-}
-
-/// The allowed parents in words.
-fn listed(parents: &[Parent]) -> String {
-    let words: Vec<_> = parents
-        .iter()
-        .map(|parent| match parent {
-            Parent::Root => "nothing".to_owned(),
-            Parent::Server => "a SERVER span of the same service".to_owned(),
-            Parent::Client => "the CLIENT span that called".to_owned(),
-            Parent::Span(name) => format!("`{name}`"),
-        })
-        .collect();
-    words.join(" or ")
-}
-
-/// A failed span says what failed.
+/// A failed span says what failed, in a word.
 fn failure(span: &CapturedSpan, findings: &mut Findings) {
     let error_type = crate::schema::http::ERROR_TYPE.name();
+    if let Some(why) = span.text(error_type).and_then(cardinality::many_words) {
+        findings.span(
+            FindingId::HighCardinality,
+            &span.name,
+            format!("`{error_type}` {why}"),
+            "write a word of low cardinality: the error's kind, or the status code",
+        );
+    }
     if span.status == "error" && !span.attributes.contains_key(error_type) {
         findings.span(
             FindingId::MissingAttribute,
@@ -191,7 +165,7 @@ fn resource(spans: &[CapturedSpan], service: &str, findings: &mut Findings) {
                 .iter()
                 .any(|span| !span.resource.contains_key(key.name))
         {
-            findings.improvement(
+            findings.violation(
                 FindingId::MissingAttribute,
                 Signal::Resource,
                 service,

@@ -35,7 +35,7 @@ pub(crate) fn chat_trace(names: Names) -> Vec<CapturedSpan> {
 
 fn retrieve(chatbot: &Recorder, faiss_wrap: &Recorder) {
     let retrieve = rag::RetrieveContext::start(5, 0.5);
-    retrieve.query("What is monitored?").results_raw_count(5);
+    retrieve.query("What is monitored?");
     let _in_retrieve = retrieve.enter();
     let call = client(chatbot, "/search", "faiss-wrap");
     in_another_process(&call, || {
@@ -46,11 +46,13 @@ fn retrieve(chatbot: &Recorder, faiss_wrap: &Recorder) {
             drop(faiss::EmbedQuery::start("BAAI/bge-m3", 1024, 18));
             faiss::IndexSearch::start(18234, 5, "Flat", "cpu").finish(5);
         });
-        search.score_max(0.91);
+        search.score_min(0.41).score_max(0.91).score_avg(0.63);
         search.finish(5);
         server.set(http::RESPONSE_STATUS_CODE, 200);
     });
     call.set(http::RESPONSE_STATUS_CODE, 200);
+    retrieve.results_raw_count(5).results_filtered_count(3);
+    retrieve.score_min(0.62).score_max(0.91).score_avg(0.75);
 }
 
 fn generate(chatbot: &Recorder) {
@@ -58,12 +60,14 @@ fn generate(chatbot: &Recorder) {
     generate
         .temperature(0.7)
         .tokens_prompt(250)
+        .time_to_first_token(0.2)
         .finish_reason("stop");
     let _in_generate = generate.enter();
     let call = client(chatbot, "/v1/chat/completions", "vllm");
     call.set(http::RESPONSE_STATUS_CODE, 200);
-    drop(call);
-    llm::Response::start().finish(640, 220, 405, true);
+    let response = llm::Response::start();
+    response.tokens_prompt(250);
+    response.finish(640, 220, 405, true);
 }
 
 fn server(recorder: &Recorder, route: &'static str) -> Span {
@@ -71,6 +75,7 @@ fn server(recorder: &Recorder, route: &'static str) -> Span {
     span.set(http::URL_PATH, route);
     span.set(http::URL_SCHEME, "http");
     span.set(http::ROUTE, route);
+    span.set(http::NETWORK_PROTOCOL_VERSION, "1.1");
     span
 }
 

@@ -365,7 +365,7 @@ fn credentials_in_an_address_are_found() {
 }
 
 #[test]
-fn a_service_without_a_name_is_a_violation_and_without_a_version_an_improvement() {
+fn a_service_without_a_name_or_a_version_is_a_violation() {
     let mut spans = chat_trace(Names::Both);
     for span in &mut spans {
         span.resource.remove("service.name");
@@ -383,7 +383,7 @@ fn a_service_without_a_name_is_a_violation_and_without_a_version_an_improvement(
     spans[0].resource.remove("service.version");
     let findings = conform::spans(&Schema::contract(), &spans, Names::Both);
     only(&findings, FindingId::MissingAttribute, "service.version");
-    assert_eq!(findings[0].level, Level::Improvement);
+    assert_eq!(findings[0].level, Level::Violation);
 }
 
 #[test]
