@@ -43,6 +43,7 @@ impl<S: Subscriber> Layer<S> for LineLayer {
                     let mut fields = Fields {
                         line,
                         telemetry,
+                        event,
                         text: String::new(),
                         said: false,
                     };
@@ -77,6 +78,7 @@ fn level(level: tracing::Level) -> Level {
 struct Fields<'a, 'b> {
     line: &'a mut Line<'b>,
     telemetry: &'a Telemetry,
+    event: &'a Event<'a>,
     /// For values that are only known by their `Debug`.
     text: String,
     said: bool,
@@ -87,8 +89,26 @@ impl Fields<'_, '_> {
     fn content(&self, name: &str) -> Option<&'static KeyDef> {
         // Keys have a namespace; most fields have none.
         name.contains('.').then_some(())?;
-        let key = self.telemetry.schema().key(name)?;
+        let schema = self.telemetry.schema();
+        let key = schema.key(name).or_else(|| schema.renamed_key(name))?;
         key.content.then_some(key)
+    }
+
+    /// Writes a field, and once more under the other name when a schema renamed its key and the
+    /// event does not say that too.
+    fn write(&mut self, name: &'static str, put: impl Fn(&mut Line<'_>, &'static str)) {
+        put(self.line, name);
+        if !name.contains('.') {
+            return;
+        }
+        if let Some(key) = self.telemetry.schema().renamed_key(name)
+            && let Some(was) = key.was
+        {
+            let other = if name == key.name { was.name } else { key.name };
+            if self.event.metadata().fields().field(other).is_none() {
+                put(self.line, other);
+            }
+        }
     }
 }
 
@@ -101,30 +121,30 @@ impl Visit for Fields<'_, '_> {
         } else if let Some(key) = self.content(name) {
             // One policy governs all content, whoever writes it.
             if let Some(value) = self.telemetry.content().line(key, value) {
-                self.line.text(name, &value);
+                self.write(name, |line, name| line.text(name, &value));
             }
         } else {
-            self.line.text(name, value);
+            self.write(name, |line, name| line.text(name, value));
         }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.line.integer(field.name(), value);
+        self.write(field.name(), |line, name| line.integer(name, value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
-            Ok(value) => self.line.integer(field.name(), value),
+            Ok(value) => self.write(field.name(), |line, name| line.integer(name, value)),
             Err(_) => self.record_debug(field, &value),
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.line.float(field.name(), value);
+        self.write(field.name(), |line, name| line.float(name, value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.line.boolean(field.name(), value);
+        self.write(field.name(), |line, name| line.boolean(name, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

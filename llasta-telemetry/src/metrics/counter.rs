@@ -61,8 +61,8 @@ impl Instrument for Counter {
         Self::default()
     }
 
-    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
-        Lines::single(def.name, labels)
+    fn lines(_: &'static MetricDef, name: &str, labels: &str) -> Lines {
+        Lines::single(name, labels)
     }
 
     fn render(&self, lines: &Lines, page: &mut Page) {

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::lines::{Head, Lines};
+use super::lines::{Head, Lines, takes_exemplars};
 use super::page::{Page, escape_quoted};
 use super::registry::Collect;
 use crate::schema::{Instrument as Kind, LabelValues, MetricDef};
@@ -19,8 +19,9 @@ pub trait Instrument: std::fmt::Debug + Send + Sync + 'static {
     /// A fresh instrument.
     fn new(def: &'static MetricDef) -> Self;
 
-    /// What stands before its values on the page, for `labels` as they stand between the braces.
-    fn lines(def: &'static MetricDef, labels: &str) -> Lines;
+    /// What stands before its values on the page under this name, for `labels` as they stand
+    /// between the braces.
+    fn lines(def: &'static MetricDef, name: &str, labels: &str) -> Lines;
 
     /// Writes its lines: what stands before the values, and the values.
     fn render(&self, lines: &Lines, page: &mut Page);
@@ -44,6 +45,8 @@ impl<M> Clone for Family<M> {
 struct Inner<M> {
     def: &'static MetricDef,
     head: Head,
+    /// The same under the name the metric had before.
+    old_head: Option<Head>,
     /// The series of a metric whose labels are all closed: there from the start.
     closed: Option<Arc<Block<M>>>,
     /// The series of a metric with text labels, a block for each combination of texts.
@@ -58,6 +61,8 @@ type Blocks<M> = Arc<[Arc<Block<M>>]>;
 struct Block<M> {
     texts: Box<[Box<str>]>,
     series: Box<[Series<M>]>,
+    /// The lines of each series under the name the metric had before; empty when it had none.
+    old_lines: Box<[Lines]>,
 }
 
 #[derive(Debug)]
@@ -101,6 +106,7 @@ impl<M: Instrument> Family<M> {
             inner: Arc::new(Inner {
                 def,
                 head: Head::new(def),
+                old_head: def.was.map(|was| Head::renamed(def, &was)),
                 closed,
                 texts: RwLock::new(Arc::new([])),
             }),
@@ -210,21 +216,30 @@ impl<M: Instrument> Block<M> {
             labels = labels
                 .iter()
                 .flat_map(|so_far| {
-                    values
-                        .iter()
-                        .map(move |value| join(so_far, label.name, value))
+                    values.iter().map(move |value| {
+                        let new = join(so_far, label.name, value);
+                        match label.was {
+                            Some(was) => join(&new, was.name, value),
+                            None => new,
+                        }
+                    })
                 })
                 .collect();
         }
+        let old_lines = def.was.map_or_else(Box::default, |was| {
+            let lines = labels.iter().map(|labels| M::lines(def, was.name, labels));
+            lines.collect()
+        });
         Self {
             texts: texts.iter().map(|text| Box::from(*text)).collect(),
             series: labels
                 .into_iter()
                 .map(|labels| Series {
-                    lines: M::lines(def, &labels),
+                    lines: M::lines(def, def.name, &labels),
                     instrument: M::new(def),
                 })
                 .collect(),
+            old_lines,
         }
     }
 }
@@ -233,6 +248,12 @@ impl<M: Instrument> Block<M> {
     fn render(&self, page: &mut Page) {
         for series in &self.series {
             series.instrument.render(&series.lines, page);
+        }
+    }
+
+    fn render_old(&self, page: &mut Page) {
+        for (series, lines) in self.series.iter().zip(&self.old_lines) {
+            series.instrument.render(lines, page);
         }
     }
 }
@@ -263,6 +284,16 @@ impl<M: Instrument> Collect for Family<M> {
             .clone();
         for block in texts.iter() {
             block.render(page);
+        }
+        // All series once more: the lines of one family stand together.
+        if let (Some(head), Some(was)) = (&self.inner.old_head, self.inner.def.was) {
+            let takes = takes_exemplars(was.name, self.inner.def);
+            head.render(page);
+            page.with_exemplars(takes, |page| {
+                for block in self.inner.closed.iter().chain(texts.iter()) {
+                    block.render_old(page);
+                }
+            });
         }
     }
 

@@ -35,8 +35,8 @@ impl Instrument for Gauge {
         Self::default()
     }
 
-    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
-        Lines::single(def.name, labels)
+    fn lines(_: &'static MetricDef, name: &str, labels: &str) -> Lines {
+        Lines::single(name, labels)
     }
 
     fn render(&self, lines: &Lines, page: &mut Page) {
@@ -71,8 +71,8 @@ impl Instrument for FloatGauge {
         Self::default()
     }
 
-    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
-        Lines::single(def.name, labels)
+    fn lines(_: &'static MetricDef, name: &str, labels: &str) -> Lines {
+        Lines::single(name, labels)
     }
 
     fn render(&self, lines: &Lines, page: &mut Page) {

@@ -88,8 +88,8 @@ impl Instrument for Histogram {
         }
     }
 
-    fn lines(def: &'static MetricDef, labels: &str) -> Lines {
-        Lines::histogram(def.name, labels, def.buckets)
+    fn lines(def: &'static MetricDef, name: &str, labels: &str) -> Lines {
+        Lines::histogram(name, labels, def.buckets)
     }
 
     fn render(&self, lines: &Lines, page: &mut Page) {

@@ -1,7 +1,7 @@
 //! The parts of a page that never change, written once.
 
 use super::page::{Page, canonical, escape_quoted};
-use crate::schema::{Instrument, MetricDef};
+use crate::schema::{Instrument, MetricDef, Was};
 
 /// What stands before the values of one series, line by line: `name{labels} `.
 #[derive(Debug)]
@@ -97,10 +97,21 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn new(def: &MetricDef) -> Self {
+        Self::named(def, def.name, def.brief)
+    }
+
+    /// The lines above the same series under the name they had before.
+    pub(super) fn renamed(def: &MetricDef, was: &Was) -> Self {
+        let (name, since, brief) = (def.name, was.since, def.brief);
+        let help = format!("Deprecated since {since}: use {name}. {brief}");
+        Self::named(def, was.name, &help)
+    }
+
+    fn named(def: &MetricDef, name: &str, help: &str) -> Self {
         let kind = def.instrument.name();
         Self {
-            text: text_head(def.name, def.brief, kind).into(),
-            open: open_head(def.name, def.brief, kind, unit(def)).into(),
+            text: text_head(name, help, kind).into(),
+            open: open_head(name, help, kind, unit(def, name)).into(),
         }
     }
 
@@ -144,28 +155,40 @@ pub(super) fn family<'a>(name: &'a str, kind: &'a str) -> (&'a str, &'a str) {
 }
 
 /// The word for the unit: OpenMetrics wants it only where the name ends in it.
-fn unit(def: &MetricDef) -> Option<&'static str> {
+fn unit(def: &MetricDef, name: &str) -> Option<&'static str> {
     let unit = match def.unit? {
         "s" => "seconds",
         "By" => "bytes",
         "1" => "ratio",
         _ => return None,
     };
-    let (family, _) = family(def.name, def.instrument.name());
+    let (family, _) = family(name, def.instrument.name());
     let rest = family.strip_suffix(unit)?;
     rest.ends_with('_').then_some(unit)
 }
 
-/// Every name that a metric takes on an OpenMetrics page: its family's and its samples'.
+/// Every name that a metric takes on an OpenMetrics page: its family's and its samples', and the
+/// same for the name it had before.
 pub(super) fn names(def: &MetricDef) -> Vec<String> {
-    let (family, _) = family(def.name, def.instrument.name());
     let suffixes: &[&str] = match def.instrument {
         Instrument::Counter => &["", "_total", "_created"],
         Instrument::Gauge => &[""],
         Instrument::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
     };
-    suffixes
-        .iter()
-        .map(|suffix| format!("{family}{suffix}"))
+    [Some(def.name), def.was.map(|was| was.name)]
+        .into_iter()
+        .flatten()
+        .flat_map(|name| {
+            let (family, _) = family(name, def.instrument.name());
+            suffixes
+                .iter()
+                .map(move |suffix| format!("{family}{suffix}"))
+        })
         .collect()
+}
+
+/// Whether samples of this name may have exemplars: OpenMetrics has them on counters and buckets,
+/// and what is called a counter without `_total` is none to it.
+pub(super) fn takes_exemplars(name: &str, def: &MetricDef) -> bool {
+    family(name, def.instrument.name()).1 != "unknown"
 }

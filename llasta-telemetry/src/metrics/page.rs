@@ -10,6 +10,8 @@ use crate::context::w3c::write_hex;
 pub struct Page {
     out: String,
     open: bool,
+    /// Whether the lines being written have them.
+    exemplars: bool,
 }
 
 impl Page {
@@ -17,6 +19,7 @@ impl Page {
         Self {
             out: String::with_capacity(capacity),
             open: format.is_open(),
+            exemplars: format.is_open(),
         }
     }
 
@@ -29,6 +32,13 @@ impl Page {
 
     pub(super) fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// Writes lines that may have exemplars or not, where the format has them.
+    pub(super) fn with_exemplars(&mut self, takes: bool, write: impl FnOnce(&mut Self)) {
+        self.exemplars = self.open && takes;
+        write(self);
+        self.exemplars = self.open;
     }
 
     /// What was written before.
@@ -86,7 +96,7 @@ impl Page {
     /// ` # {trace_id="…",span_id="…"} value time`, where the format has it. Its labels have 63
     /// characters of the 128 that OpenMetrics allows.
     pub(super) fn exemplar(&mut self, slot: &Slot) {
-        if !self.open {
+        if !self.exemplars {
             return;
         }
         let Some(held) = slot.read() else {

@@ -75,7 +75,8 @@ impl Registry {
     ///
     /// When another metric is registered that has the same name on the page, or a line of the same
     /// name: it would make the whole page unreadable, so this shows at the first start. To
-    /// OpenMetrics a gauge `x` and a counter `x_total` have the same name.
+    /// OpenMetrics a gauge `x` and a counter `x_total` have the same name. The name that a metric
+    /// had before counts too.
     pub fn family<M: Instrument>(&self, def: &'static MetricDef) -> Family<M> {
         assert!(
             M::KIND == def.instrument,
@@ -95,6 +96,10 @@ impl Registry {
             });
         }
         let ours = names(def);
+        if let Some(twice) = (1..ours.len()).find(|at| ours[..*at].contains(&ours[*at])) {
+            let (name, both) = (def.name, &ours[twice]);
+            panic!("`{name}` and its old name share the name `{both}`: no page can have both");
+        }
         for family in families.iter() {
             let theirs = names(family.def());
             if let Some(both) = ours.iter().find(|name| theirs.contains(name)) {

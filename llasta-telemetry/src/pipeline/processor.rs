@@ -15,8 +15,8 @@ use crate::span::{self, SpanSink};
 use crate::telemetry::{Exporting, Telemetry};
 
 /// Brings spans that pass through the SDK into the queue of a telemetry. What they carry under a
-/// key of a schema becomes what a typed span would carry: of the key's type, under the names
-/// that are asked for, and no more content than the policy lets out.
+/// key of a schema, or under the name it had before, becomes what a typed span would carry: of the
+/// key's type, under the names that are asked for, and no more content than the policy lets out.
 #[derive(Debug)]
 pub(crate) struct Processor {
     queue: Arc<Queue>,
@@ -29,7 +29,11 @@ impl Processor {
     }
 
     fn as_typed(&self, attributes: &mut Vec<KeyValue>) {
-        let known = |attribute: &KeyValue| self.telemetry.schema().key(attribute.key.as_str());
+        let schema = self.telemetry.schema();
+        let known = |attribute: &KeyValue| {
+            let name = attribute.key.as_str();
+            schema.key(name).or_else(|| schema.renamed_key(name))
+        };
         if !attributes
             .iter()
             .any(|attribute| known(attribute).is_some())
@@ -44,9 +48,10 @@ impl Processor {
                 attributes.push(attribute);
                 continue;
             };
+            let said_as = attribute.key;
             let value = of_type(key, attribute.value);
             span::name(&self.telemetry, key, value, |name, value| {
-                if name == key.name || !own.iter().any(|other| other.as_str() == name) {
+                if name == said_as.as_str() || !own.iter().any(|other| other.as_str() == name) {
                     attributes.push(KeyValue::new(name, value));
                 }
             });

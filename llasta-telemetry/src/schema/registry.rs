@@ -12,6 +12,10 @@ pub struct Schema {
     keys: BTreeMap<&'static str, (&'static KeyDef, &'static Namespace)>,
     spans: BTreeMap<&'static str, (&'static SpanDef, &'static Namespace)>,
     metrics: BTreeMap<&'static str, (&'static MetricDef, &'static Namespace)>,
+    /// What each was before, a key, a span or a metric, and its name then.
+    old: BTreeMap<(&'static str, &'static str), &'static Namespace>,
+    /// Keys that were renamed, by both of their names.
+    renamed_keys: BTreeMap<&'static str, &'static KeyDef>,
 }
 
 /// Two declarations say different things under one name.
@@ -91,34 +95,21 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// A name that another declaration uses already. Nothing of the new one is added then.
+    /// A name that another declaration uses already, or one that had it before. Nothing of the new
+    /// one is added then.
     pub fn add(&mut self, namespace: &'static Namespace) -> Result<(), Clash> {
         if self.has(namespace) {
             return Ok(());
         }
-        for key in namespace.keys {
-            clash(
-                "key",
-                key.name,
-                self.keys.get(key.name).map(|(_, first)| *first),
-                namespace,
-            )?;
-        }
-        for span in namespace.spans {
-            clash(
-                "span",
-                span.name,
-                self.spans.get(span.name).map(|(_, first)| *first),
-                namespace,
-            )?;
-        }
-        for metric in namespace.metrics.iter().copied().flatten() {
-            clash(
-                "metric",
-                metric.name,
-                self.metrics.get(metric.name).map(|(_, first)| *first),
-                namespace,
-            )?;
+        for (what, name) in names(namespace) {
+            if let Some(first) = self.declared(what, name) {
+                return Err(Clash {
+                    what,
+                    name,
+                    first: first.declared_at,
+                    second: namespace.declared_at,
+                });
+            }
         }
         self.namespaces.push(namespace);
         self.keys.extend(
@@ -136,7 +127,25 @@ impl Schema {
         let metrics = namespace.metrics.iter().copied().flatten();
         self.metrics
             .extend(metrics.map(|metric| (metric.name, (metric, namespace))));
+        self.old
+            .extend(old_names(namespace).map(|name| (name, namespace)));
+        for key in namespace.keys {
+            if let Some(was) = key.was {
+                self.renamed_keys
+                    .extend([(was.name, *key), (key.name, *key)]);
+            }
+        }
         Ok(())
+    }
+
+    /// The declaration that has this name now or had it before.
+    fn declared(&self, what: &'static str, name: &'static str) -> Option<&'static Namespace> {
+        let now = match what {
+            KEY => self.namespace_of_key(name),
+            SPAN => self.namespace_of_span(name),
+            _ => self.namespace_of_metric(name),
+        };
+        now.or_else(|| self.old.get(&(what, name)).copied())
     }
 
     /// Adds every declaration of another schema. What both have in common is no clash.
@@ -180,6 +189,11 @@ impl Schema {
     /// The metric of this name.
     pub fn metric(&self, name: &str) -> Option<&'static MetricDef> {
         self.metrics.get(name).map(|(metric, _)| *metric)
+    }
+
+    /// The key that was renamed and has this name now or had it before.
+    pub fn renamed_key(&self, name: &str) -> Option<&'static KeyDef> {
+        self.renamed_keys.get(name).copied()
     }
 
     /// The declaration that this key belongs to.
@@ -256,19 +270,26 @@ fn place(namespace: &Namespace) -> [&'static str; 3] {
     [namespace.name, namespace.version, namespace.declared_at]
 }
 
-fn clash(
-    what: &'static str,
-    name: &'static str,
-    first: Option<&'static Namespace>,
-    second: &'static Namespace,
-) -> Result<(), Clash> {
-    match first {
-        Some(first) => Err(Clash {
-            what,
-            name,
-            first: first.declared_at,
-            second: second.declared_at,
-        }),
-        None => Ok(()),
-    }
+const KEY: &str = "key";
+const SPAN: &str = "span";
+const METRIC: &str = "metric";
+
+/// What each declared thing is and what it is called, old names behind the new ones.
+fn names(namespace: &'static Namespace) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let metrics = namespace.metrics.iter().copied().flatten();
+    let keys = namespace.keys.iter().map(|key| (KEY, key.name));
+    let spans = namespace.spans.iter().map(|span| (SPAN, span.name));
+    keys.chain(spans)
+        .chain(metrics.map(|metric| (METRIC, metric.name)))
+        .chain(old_names(namespace))
+}
+
+/// The same for the names they had before.
+fn old_names(namespace: &'static Namespace) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let metrics = namespace.metrics.iter().copied().flatten();
+    let keys = namespace.keys.iter().map(|key| (KEY, key.was));
+    let spans = namespace.spans.iter().map(|span| (SPAN, span.was));
+    keys.chain(spans)
+        .chain(metrics.map(|metric| (METRIC, metric.was)))
+        .filter_map(|(what, was)| Some((what, was?.name)))
 }

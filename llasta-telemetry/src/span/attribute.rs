@@ -127,18 +127,30 @@ pub(crate) fn name(
         },
         other => other,
     };
-    let Some(other) = key.twin else {
+    if key.twin.is_none() && key.was.is_none() {
         return put(key.name, value);
-    };
+    }
     let names = telemetry.tracer().names;
-    if names != Names::Llasta
-        && let Some(value) = twin(other.form, &value)
-    {
-        put(other.key.name, value);
+    if let Some(other) = key.twin {
+        if names != Names::Llasta
+            && let Some(value) = twin(other.form, &value)
+        {
+            renamed(other.key, value, &mut put);
+        }
+        if names == Names::Otel {
+            return;
+        }
     }
-    if names != Names::Otel {
-        put(key.name, value);
+    renamed(key, value, &mut put);
+}
+
+/// Hands a value to `put` under the key's name, and under the one it had before.
+#[inline]
+fn renamed(key: &'static KeyDef, value: Value, put: &mut impl FnMut(&'static str, Value)) {
+    if let Some(was) = &key.was {
+        put(was.name, value.clone());
     }
+    put(key.name, value);
 }
 
 /// The value under its other name, when it is written there at all.

@@ -52,8 +52,12 @@ impl Span {
         Self::begin(telemetry, def, None, || {
             let mut attributes = Vec::with_capacity(USUAL_ATTRIBUTES);
             if telemetry.tracer().names != Names::Llasta {
-                let twins = def.twins.iter();
-                attributes.extend(twins.map(|(key, value)| KeyValue::new(key.name, *value)));
+                for (key, value) in def.twins {
+                    attributes.push(KeyValue::new(key.name, *value));
+                    if let Some(was) = &key.was {
+                        attributes.push(KeyValue::new(was.name, *value));
+                    }
+                }
             }
             say(&mut First {
                 telemetry,

@@ -7,6 +7,7 @@ mod label_set;
 mod macros;
 mod page;
 mod registry;
+mod renames;
 mod sampler;
 mod separate;
 mod spans;
