@@ -286,7 +286,7 @@ impl Builder {
             .build_info(&service, version)
             .set(1);
         self_metrics(&registry, queue.as_ref());
-        process_metrics(&registry);
+        crate::metrics::process::register(&registry);
         let through_sdk = queue.clone();
         let telemetry = Telemetry::new(Inner {
             service: Arc::from(service),
@@ -383,20 +383,6 @@ fn self_metrics(registry: &Registry, queue: Option<&Arc<Queue>>) {
             .export_queue_length()
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
     });
-}
-
-/// `process_*`, as the Prometheus client libraries name them.
-fn process_metrics(registry: &Registry) {
-    #[cfg(target_os = "linux")]
-    {
-        let foreign = prometheus::Registry::new();
-        let process = prometheus::process_collector::ProcessCollector::for_self();
-        if foreign.register(Box::new(process)).is_ok() {
-            registry.join(foreign);
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = registry;
 }
 
 /// A random UUID, version 4.

@@ -1,16 +1,14 @@
 //! Request metrics of any service, under names of its own.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::metrics::{EndpointMetrics, RequestFamilies, RequestMetrics, UNMATCHED};
 use crate::error::Error;
 use crate::metrics::{Counter, Family, Gauge, Histogram, Registry};
 use crate::schema::buckets::HTTP_SECONDS;
-use crate::schema::labels::Outcome;
-use crate::schema::{Instrument, LabelDef, LabelSet, LabelValues, MetricDef};
+use crate::schema::requests::{Names, definitions};
 
 type Endpoint = dyn Fn(&str) -> Option<Cow<'static, str>> + Send + Sync;
 
@@ -38,7 +36,7 @@ impl ServiceMetrics {
     /// Registers them under their usual names. What Prometheus does not allow in a name becomes an
     /// underscore.
     pub fn named(registry: &Registry, service: &str) -> Self {
-        Names::of(service).register(registry, HTTP_SECONDS, None)
+        register(Names::of(service), registry, HTTP_SECONDS, None)
     }
 
     /// Begins metrics whose names, buckets or endpoints are not the usual ones.
@@ -155,7 +153,7 @@ impl ServiceMetricsBuilder {
     /// A name that Prometheus does not allow, a counter whose name does not end in `_total`, one
     /// name for two metrics, or buckets that do not rise.
     pub fn register(self, registry: &Registry) -> Result<ServiceMetrics, Error> {
-        self.names.check()?;
+        check(&self.names)?;
         let rises = self.buckets.windows(2).all(|pair| pair[0] < pair[1]);
         if self.buckets.is_empty() || !rises || self.buckets.iter().any(|bound| !bound.is_finite())
         {
@@ -164,167 +162,60 @@ impl ServiceMetricsBuilder {
                 self.buckets
             )));
         }
-        Ok(self.names.register(registry, &self.buckets, self.endpoint))
+        Ok(register(self.names, registry, &self.buckets, self.endpoint))
     }
 }
 
-/// The names of the four metrics.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Names {
-    requests: String,
-    duration: String,
-    in_flight: String,
-    first_byte: Option<String>,
+fn all(names: &Names) -> impl Iterator<Item = &String> {
+    [&names.requests, &names.duration, &names.in_flight]
+        .into_iter()
+        .chain(&names.first_byte)
 }
 
-impl Names {
-    fn of(service: &str) -> Self {
-        let mut prefix: String = service
-            .chars()
-            .map(|letter| {
-                if letter.is_ascii_alphanumeric() {
-                    letter
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        if prefix.starts_with(|letter: char| letter.is_ascii_digit()) {
-            prefix.insert(0, '_');
-        }
-        Self {
-            requests: format!("{prefix}_requests_total"),
-            duration: format!("{prefix}_request_duration_seconds"),
-            in_flight: format!("{prefix}_requests_in_flight"),
-            first_byte: Some(format!("{prefix}_time_to_first_byte_seconds")),
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &String> {
-        [&self.requests, &self.duration, &self.in_flight]
-            .into_iter()
-            .chain(&self.first_byte)
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        for (at, name) in self.all().enumerate() {
-            let first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
-            let later = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-            if !name.starts_with(first) || !name.chars().all(later) {
-                return Err(Error::config(format!(
-                    "`{name}` is no name of a metric: use letters, digits and underscores, and no digit first"
-                )));
-            }
-            // OpenMetrics names a counter's family without its suffix.
-            let family = |name: &str| name.trim_end_matches("_total").to_owned();
-            if let Some(other) = self
-                .all()
-                .skip(at + 1)
-                .find(|other| family(other) == family(name))
-            {
-                return Err(Error::config(format!(
-                    "`{name}` and `{other}` are two metrics under one name: rename one of them"
-                )));
-            }
-        }
-        if !self.requests.ends_with("_total") {
+fn check(names: &Names) -> Result<(), Error> {
+    for (at, name) in all(names).enumerate() {
+        let first = |letter: char| letter.is_ascii_alphabetic() || letter == '_';
+        let later = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        if !name.starts_with(first) || !name.chars().all(later) {
             return Err(Error::config(format!(
-                "`{}` counts requests, and the name of a counter ends in _total",
-                self.requests
+                "`{name}` is no name of a metric: use letters, digits and underscores, and no digit first"
             )));
         }
-        Ok(())
+        // OpenMetrics names a counter's family without its suffix.
+        let family = |name: &str| name.trim_end_matches("_total").to_owned();
+        if let Some(other) = all(names)
+            .skip(at + 1)
+            .find(|other| family(other) == family(name))
+        {
+            return Err(Error::config(format!(
+                "`{name}` and `{other}` are two metrics under one name: rename one of them"
+            )));
+        }
     }
-
-    fn register(
-        self,
-        registry: &Registry,
-        buckets: &[f64],
-        endpoint: Option<Arc<Endpoint>>,
-    ) -> ServiceMetrics {
-        let [requests, duration, in_flight, first_byte] = definitions(&self, buckets);
-        let metrics = ServiceMetrics {
-            requests: registry.family(requests),
-            duration: registry.family(duration),
-            in_flight: registry.family(in_flight),
-            first_byte: self.first_byte.map(|_| registry.family(first_byte)),
-            endpoint,
-        };
-        // The series of requests that match no route exist from the start.
-        RequestMetrics::endpoint(&metrics, None);
-        metrics
+    if !names.requests.ends_with("_total") {
+        return Err(Error::config(format!(
+            "`{}` counts requests, and the name of a counter ends in _total",
+            names.requests
+        )));
     }
+    Ok(())
 }
 
-type Definitions = [&'static MetricDef; 4];
-/// By the names, and the bits of the buckets.
-type Defined = HashMap<(Names, Vec<u64>), Definitions>;
-
-/// A definition lives as long as the program, as those that `schema!` writes do. There is one set
-/// for each set of names and buckets, and those come from the program.
-fn definitions(names: &Names, buckets: &[f64]) -> Definitions {
-    static KNOWN: Mutex<Option<Defined>> = Mutex::new(None);
-    const ENDPOINT: LabelDef = LabelDef {
-        name: "endpoint",
-        values: LabelValues::Text,
-        was: None,
+fn register(
+    names: Names,
+    registry: &Registry,
+    buckets: &[f64],
+    endpoint: Option<Arc<Endpoint>>,
+) -> ServiceMetrics {
+    let [requests, duration, in_flight, first_byte] = definitions(&names, buckets);
+    let metrics = ServiceMetrics {
+        requests: registry.family(requests),
+        duration: registry.family(duration),
+        in_flight: registry.family(in_flight),
+        first_byte: names.first_byte.map(|_| registry.family(first_byte)),
+        endpoint,
     };
-    const STATUS: LabelDef = LabelDef {
-        name: "status",
-        values: LabelValues::Closed(Outcome::VALUES),
-        was: None,
-    };
-
-    let bits = buckets.iter().map(|bound| bound.to_bits()).collect();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    *known.entry((names.clone(), bits)).or_insert_with(|| {
-        let buckets: &'static [f64] = Vec::leak(buckets.to_vec());
-        let histogram = |name: &str, brief| {
-            define(MetricDef {
-                name: String::leak(name.to_owned()),
-                instrument: Instrument::Histogram,
-                brief,
-                unit: Some("s"),
-                labels: &[ENDPOINT],
-                buckets,
-                was: None,
-                deprecated: None,
-            })
-        };
-        [
-            define(MetricDef {
-                name: String::leak(names.requests.clone()),
-                instrument: Instrument::Counter,
-                brief: "Requests by the way they ended.",
-                unit: None,
-                labels: &[ENDPOINT, STATUS],
-                buckets: &[],
-                was: None,
-                deprecated: None,
-            }),
-            histogram(
-                &names.duration,
-                "Seconds from the first byte in to the last byte out.",
-            ),
-            define(MetricDef {
-                name: String::leak(names.in_flight.clone()),
-                instrument: Instrument::Gauge,
-                brief: "Requests being answered.",
-                unit: None,
-                labels: &[ENDPOINT],
-                buckets: &[],
-                was: None,
-                deprecated: None,
-            }),
-            histogram(
-                names.first_byte.as_deref().unwrap_or_default(),
-                "Seconds from the first byte in to the first byte out.",
-            ),
-        ]
-    })
-}
-
-fn define(def: MetricDef) -> &'static MetricDef {
-    Box::leak(Box::new(def))
+    // The series of requests that match no route exist from the start.
+    RequestMetrics::endpoint(&metrics, None);
+    metrics
 }

@@ -19,6 +19,7 @@ mod gauge;
 mod histogram;
 mod lines;
 mod page;
+pub(crate) mod process;
 mod registry;
 
 pub use self::counter::Counter;

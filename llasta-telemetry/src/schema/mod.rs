@@ -24,6 +24,8 @@ pub mod otel;
 pub mod process;
 pub mod rag;
 mod registry;
+#[cfg(any(feature = "http", feature = "testing"))]
+pub(crate) mod requests;
 pub mod resource;
 pub mod response;
 pub mod sdk;

@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::otlp::{FORWARD_DEADLINE, Forward, Forwarded, Kept, Received, Shared};
-use super::{CapturedLog, CapturedPage, CapturedSpan, Evidence};
+use super::{CapturedLog, CapturedPage, CapturedSpan, Evidence, conform};
 use crate::error::{Error, ErrorKind};
+use crate::schema::Schema;
 
 /// A collector that takes OTLP and keeps what it gets: traces, logs and metrics, over gRPC and
 /// over HTTP (`/v1/traces`, `/v1/logs`, `/v1/metrics`, as protobuf or JSON) on one port, gzip or
@@ -118,6 +119,16 @@ impl OtlpReceiver {
     /// The same, and forgets it.
     pub fn take_evidence(&self) -> Evidence {
         self.shared.store.change(Kept::take_evidence)
+    }
+
+    /// Compares all of it so far with a schema: see [`conform::check`].
+    ///
+    /// # Panics
+    ///
+    /// When something differs: with each finding on a line of its own.
+    #[track_caller]
+    pub fn assert_conforms(&self, schema: &Schema) {
+        conform::assert_conforms(schema, &self.evidence());
     }
 
     /// How much came so far.

@@ -1,6 +1,6 @@
 //! A telemetry that keeps what it records.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::IdGenerator;
 use super::page::Page;
 use super::{
     Capture, CapturedPage, CapturedSpan, Evidence, ExpectedLine, ExpectedMetric, ExpectedSpan,
-    FixedIds, StillClock,
+    FixedIds, StillClock, conform,
 };
 use crate::content::ContentPolicy;
 use crate::line::{LineSink, Style};
@@ -32,6 +32,8 @@ pub struct Recorder {
     capture: Capture,
     clock: Arc<StillClock>,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Whether the page has what an installed telemetry adds to it.
+    installed: Arc<Once>,
 }
 
 impl Recorder {
@@ -116,11 +118,14 @@ impl Recorder {
     /// Everything so far: spans, the metrics page as OpenMetrics, and log lines. What a service's
     /// page gets when its telemetry is installed, such as the build, is on it too.
     pub fn evidence(&self) -> Evidence {
-        let registry = self.telemetry.registry();
-        BuildMetrics::register(registry)
-            .build_info(self.telemetry.service_name(), VERSION)
-            .set(1);
-        SdkMetrics::register(registry);
+        self.installed.call_once(|| {
+            let registry = self.telemetry.registry();
+            BuildMetrics::register(registry)
+                .build_info(self.telemetry.service_name(), VERSION)
+                .set(1);
+            SdkMetrics::register(registry);
+            crate::metrics::process::register(registry);
+        });
         let page = CapturedPage::read("/metrics", &self.page_text(Format::OpenMetrics));
         Evidence::new()
             .spans(self.spans())
@@ -150,6 +155,17 @@ impl Recorder {
     #[track_caller]
     pub fn expect_line(&self, message: &str) -> ExpectedLine {
         self.evidence().expect_line(message)
+    }
+
+    /// Compares everything so far with a schema, such as [`Telemetry::schema`]: see
+    /// [`conform::check`].
+    ///
+    /// # Panics
+    ///
+    /// When something differs: with each finding on a line of its own.
+    #[track_caller]
+    pub fn assert_conforms(&self, schema: &Schema) {
+        conform::assert_conforms(schema, &self.evidence());
     }
 
     /// The log lines so far, each one JSON object.
@@ -291,6 +307,7 @@ impl RecorderBuilder {
             capture,
             clock: self.clock,
             lines,
+            installed: Arc::new(Once::new()),
         }
     }
 }

@@ -28,6 +28,7 @@ mod old;
 mod page;
 mod parent;
 mod record;
+mod requests;
 mod spans;
 mod sums;
 mod time;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::exemplars::{self, Sampled};
 use super::finding::{FindingId, Findings, Signal};
 use super::metrics::{self, compare, declared, report, undeclared};
-use super::{cardinality, old, sums, units};
+use super::{cardinality, old, requests, sums, units};
 use crate::schema::sdk::BuildMetrics;
 use crate::schema::{Instrument, MetricDef, Owner, Schema, resource};
 use crate::testing::page::{Family, Page};
@@ -58,7 +58,8 @@ pub(super) fn check(
             sums::histogram(family, findings);
         }
     }
-    undeclared(schema, page, findings);
+    let known = requests::check(schema, &service, page, findings);
+    undeclared(schema, page, &known, findings);
     sums::requests(page, &own, findings);
     build(&service, page, spans, findings);
     if captured.format == PageFormat::OpenMetrics {

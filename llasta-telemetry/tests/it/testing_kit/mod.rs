@@ -5,6 +5,7 @@ mod chat_trace;
 mod expect;
 mod logs;
 mod metrics;
+mod own;
 mod page;
 mod receiver;
 mod receiver_exporters;
