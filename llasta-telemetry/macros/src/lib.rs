@@ -3,7 +3,7 @@
 //! An implementation detail of that crate: depend on `llasta-telemetry`, which re-exports all
 //! three and documents them where they are used.
 //!
-//! * [`schema!`] declares keys, spans and metrics: `schema/{parse,validate,expand}.rs`.
+//! * [`schema!`] declares keys, spans and metrics: `schema/{parse,validate,expand}`.
 //! * [`macro@LabelSet`] makes an enum the closed set of a label's values: `label.rs`.
 //! * [`macro@in_span`] wraps a function in a typed span: `in_span.rs`.
 //!

@@ -101,6 +101,25 @@ impl<T: ?Sized> Key<T> {
     }
 }
 
+/// A key where a type is written: [`schema!`](crate::schema!) makes one of the key's own name, which
+/// spans list.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no key",
+    label = "this is not declared in the `keys` of a schema",
+    note = "declare it in `keys {{ … }}`, or write the path of a key of another module"
+)]
+pub trait KeyType {
+    /// The type of its values.
+    type Value: ?Sized;
+    /// What the schema says of it.
+    const DEF: &'static KeyDef;
+}
+
+/// The type of a key's values.
+#[doc(hidden)]
+pub type ValueOf<K> = <K as KeyType>::Value;
+
 impl<T: ?Sized> Clone for Key<T> {
     fn clone(&self) -> Self {
         *self

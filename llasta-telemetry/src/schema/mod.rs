@@ -36,4 +36,6 @@ pub use self::def::{
     AttributeType, Instrument, Key, KeyDef, Kind, LabelDef, LabelSet, LabelValues, MetricDef,
     Namespace, Owner, Parent, Presence, SpanDef, Stability, Strings, Text, TwinDef, TwinForm, Was,
 };
+#[doc(hidden)]
+pub use self::def::{KeyType, ValueOf};
 pub use self::registry::{Clash, Schema};

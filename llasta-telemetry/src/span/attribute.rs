@@ -13,15 +13,17 @@ use crate::telemetry::Telemetry;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no value for an attribute of type `{T}`",
     label = "this attribute is declared with `=> {T}` in the schema",
-    note = "an attribute's type is fixed: backends compare strictly, and an int never equals a double"
+    note = "an attribute's type is fixed, since backends compare strictly: i64 takes an integer such as 5, f64 a float such as 5.0, bool true or false, str a `&str` or `String`, Strings a `Vec<String>`"
 )]
 pub trait IntoAttribute<T: ?Sized> {
     /// The value as OpenTelemetry holds it.
     fn into_attribute(self) -> Value;
 }
 
+// The compiler would list them all under every wrong value; the note above says it in one line.
 macro_rules! integers {
     ($($ty:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl IntoAttribute<i64> for $ty {
             #[inline]
             fn into_attribute(self) -> Value {
@@ -35,6 +37,7 @@ integers!(i64 i32 u32 i16 u16 u8);
 
 macro_rules! saturating {
     ($($ty:ty)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl IntoAttribute<i64> for $ty {
             #[inline]
             fn into_attribute(self) -> Value {
@@ -46,6 +49,7 @@ macro_rules! saturating {
 
 saturating!(usize u64);
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<f64> for f64 {
     #[inline]
     fn into_attribute(self) -> Value {
@@ -53,6 +57,7 @@ impl IntoAttribute<f64> for f64 {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<f64> for f32 {
     #[inline]
     fn into_attribute(self) -> Value {
@@ -60,6 +65,7 @@ impl IntoAttribute<f64> for f32 {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<bool> for bool {
     #[inline]
     fn into_attribute(self) -> Value {
@@ -67,6 +73,7 @@ impl IntoAttribute<bool> for bool {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<str> for &str {
     #[inline]
     fn into_attribute(self) -> Value {
@@ -74,36 +81,42 @@ impl IntoAttribute<str> for &str {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<str> for &String {
     fn into_attribute(self) -> Value {
         Value::String(StringValue::from(self.clone()))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<str> for String {
     fn into_attribute(self) -> Value {
         Value::String(StringValue::from(self))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<str> for Arc<str> {
     fn into_attribute(self) -> Value {
         Value::String(StringValue::from(self))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<str> for &Arc<str> {
     fn into_attribute(self) -> Value {
         Value::String(StringValue::from(self.clone()))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<str> for Cow<'_, str> {
     fn into_attribute(self) -> Value {
         Value::String(StringValue::from(self.into_owned()))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoAttribute<Strings> for Vec<String> {
     fn into_attribute(self) -> Value {
         Value::Array(Array::String(

@@ -164,6 +164,15 @@ impl Span {
         }
     }
 
+    /// The same for an attribute of the span's own list.
+    #[doc(hidden)]
+    #[inline]
+    pub fn set_listed<T: ?Sized>(&self, key: &'static KeyDef, value: impl IntoAttribute<T>) {
+        if self.recording {
+            self.set_value(key, value.into_attribute());
+        }
+    }
+
     fn set_value(&self, key: &'static KeyDef, value: Value) {
         let Some(telemetry) = &self.scope.telemetry else {
             return;
@@ -234,12 +243,12 @@ pub struct First<'a> {
 }
 
 impl First<'_> {
-    /// Sets an attribute, under the names that are asked for.
+    /// Sets an attribute of the span's own list, under the names that are asked for.
     #[inline]
-    pub fn set<T: ?Sized>(&mut self, key: Key<T>, value: impl IntoAttribute<T>) {
+    pub fn set_listed<T: ?Sized>(&mut self, key: &'static KeyDef, value: impl IntoAttribute<T>) {
         name(
             self.telemetry,
-            key.def(),
+            key,
             value.into_attribute(),
             |name, value| self.attributes.push(KeyValue::new(name, value)),
         );

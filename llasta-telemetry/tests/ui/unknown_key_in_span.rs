@@ -1,4 +1,6 @@
-//! A span lists a key that its namespace does not have.
+//! A span lists keys that are declared nowhere: here, or in the module that the path names.
+
+use llasta_telemetry::schema::rag;
 
 llasta_telemetry::schema! {
     /// Bills.
@@ -13,6 +15,8 @@ llasta_telemetry::schema! {
         /// One bill being written.
         Write: "billing.write" internal {
             start: AMOUNTS;
+            end: rag::TOPK;
+            optional: TENANT;
         }
     }
 }

@@ -7,11 +7,15 @@ mod validate;
 use proc_macro2::TokenStream;
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
-    let schema = match syn::parse2::<parse::Schema>(input) {
+    let mut schema = match syn::parse2::<parse::Schema>(input) {
         Ok(schema) => schema,
         Err(error) => return error.to_compile_error(),
     };
-    match validate::check(&schema) {
+    let mut errors = schema.errors.take();
+    if let Some(breaches) = validate::check(&schema) {
+        collect(&mut errors, breaches);
+    }
+    match errors {
         Some(errors) => errors.to_compile_error(),
         None => expand::schema(&schema),
     }

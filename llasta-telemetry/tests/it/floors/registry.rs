@@ -1,18 +1,8 @@
 use llasta_telemetry::schema::{Schema, chatbot, faiss, rag};
 
-mod billing {
-    llasta_telemetry::schema! {
-        /// Bills.
-        namespace billing;
-
-        keys {
-            /// What is owed.
-            AMOUNT: "billing.amount" => f64 { unit: "{euro}" },
-            /// Not ours to declare again.
-            TOP_K: "rag.top_k" => i64,
-        }
-    }
-}
+mod retrieval;
+mod shop;
+mod till;
 
 #[test]
 fn the_contract_is_there_by_name() {
@@ -57,52 +47,20 @@ fn names_belong_to_whoever_declares_their_namespace() {
 #[test]
 fn two_declarations_of_one_name_are_told_with_both_places() {
     let mut schema = Schema::contract();
-    let clash = schema.add(&billing::NAMESPACE).unwrap_err();
+    let clash = schema.add(&retrieval::NAMESPACE).unwrap_err();
     assert_eq!((clash.what, clash.name), ("key", "rag.top_k"));
     let text = clash.to_string();
     assert!(
-        text.contains("rag.rs:") && text.contains("registry.rs:"),
+        text.contains("schema/rag.rs:") && text.contains("registry/retrieval.rs:"),
         "{text}"
     );
-    assert!(
-        schema.key("billing.amount").is_none(),
-        "nothing of it was added"
-    );
+    assert!(schema.key("rag.pages").is_none(), "nothing of it was added");
     // Adding the same declaration again is no clash.
     schema.add(&chatbot::NAMESPACE).unwrap();
     assert_eq!(
         Schema::contract().metrics().count(),
         schema.metrics().count()
     );
-}
-
-mod shop {
-    llasta_telemetry::schema! {
-        /// A shop.
-        namespace shop of "shop-api";
-
-        keys {
-            /// What is in the basket.
-            ITEMS: "shop.items" => i64 { was: "shop.basket" since "0.2.0" },
-            /// Nobody reads it.
-            MOOD: "shop.mood" => str { deprecated: "leave it out" },
-        }
-
-        spans {
-            /// The basket is paid.
-            Checkout: "shop.checkout" internal {
-                start: ITEMS;
-                was: "shop.pay" since "0.1.5";
-            }
-        }
-
-        metrics ShopMetrics {
-            /// Orders.
-            counter orders: "shop_orders_total" { paid: llasta_telemetry::schema::labels::Outcome was "status" since "0.2.0" } was("shop_sales_total" since "0.2.0"),
-            /// Guests.
-            gauge guests: "shop_guests" deprecated("count orders"),
-        }
-    }
 }
 
 #[test]
@@ -119,9 +77,36 @@ fn schemas_are_merged_and_what_both_have_is_no_clash() {
     );
 
     let mut clashing = Schema::new();
-    clashing.add(&billing::NAMESPACE).unwrap();
+    clashing.add(&retrieval::NAMESPACE).unwrap();
     let clash = all.merge(&clashing).unwrap_err();
     assert_eq!((clash.what, clash.name), ("key", "rag.top_k"));
+}
+
+#[test]
+fn of_two_teams_that_take_one_name_both_are_told() {
+    let schema = |namespace| {
+        let mut schema = Schema::contract();
+        schema.add(namespace).unwrap();
+        schema
+    };
+    let (shop, till) = (schema(&shop::NAMESPACE), schema(&till::NAMESPACE));
+    for (mut first, second) in [(shop.clone(), &till), (till.clone(), &shop)] {
+        let before = first.metrics().count();
+        let clash = first.merge(second).unwrap_err();
+        assert_eq!((clash.what, clash.name), ("metric", "shop_orders_total"));
+        let text = clash.to_string();
+        assert!(
+            text.contains("registry/shop.rs:") && text.contains("registry/till.rs:"),
+            "{text}"
+        );
+        assert_eq!(first.metrics().count(), before, "nothing of it was added");
+    }
+}
+
+#[test]
+fn a_span_lists_keys_of_another_team_s_module() {
+    let listed = till::Count::DEF.attributes.iter().map(|(key, _)| key.name);
+    assert_eq!(listed.collect::<Vec<_>>(), ["till.number", "shop.items"]);
 }
 
 #[test]
