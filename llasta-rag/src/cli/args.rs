@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use llasta_rag::index::IndexKind;
 use llasta_telemetry::line::Style;
 
+use super::check::args::CheckArgs;
 use super::values::{at_least, index_kind, share, style, url, whole};
 
 /// Retrieval-augmented generation with its telemetry: the services, and what one does with them.
@@ -39,6 +40,14 @@ pub(crate) enum Command {
     /// metrics that moved and the log lines. Ends with status 1 when the telemetry is not what the
     /// contract says. OTEL_EXPORTER_OTLP_ENDPOINT, when set, also gets all spans.
     Demo(DemoArgs),
+    /// Compare what running services emit with the contract, from outside.
+    ///
+    /// Receives the services' OTLP, reads their metrics pages and log lines, and reports what
+    /// differs, whatever language they are written in. Point them at it with
+    /// OTEL_EXPORTER_OTLP_ENDPOINT, send them requests, and end it with Ctrl-C or --duration. Exit
+    /// status: 0 when all is well, 1 when a finding is at or above --fail-on or the check could not
+    /// be made, 2 when the command line is wrong.
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Subcommand)]

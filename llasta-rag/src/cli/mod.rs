@@ -1,8 +1,9 @@
 //! The command line. In reading order: `args` is what can be said and `values` with which values,
-//! `serve`, `ingest`, `ask` and `demo` what is done.
+//! `serve`, `ingest`, `ask`, `demo` and `check` what is done.
 
 mod args;
 mod ask;
+mod check;
 mod demo;
 mod failure;
 mod ingest;
@@ -39,6 +40,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Ingest(arguments) => ingest::run(&arguments).await,
             Command::Ask(arguments) => ask::run(&arguments).await,
             Command::Demo(arguments) => demo::run(&arguments).await,
+            Command::Check(arguments) => check::run(&arguments).await,
         }
     });
     // Whatever still blocks a thread of the pool must not hold the exit up.

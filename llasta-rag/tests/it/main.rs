@@ -8,6 +8,8 @@ mod support;
 mod chat;
 mod chat_face;
 mod chat_failures;
+mod check;
+mod check_reports;
 mod chunks;
 mod collection;
 mod commands;

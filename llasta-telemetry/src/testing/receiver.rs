@@ -14,6 +14,9 @@ use super::{CapturedLog, CapturedPage, CapturedSpan, Evidence, conform};
 use crate::error::{Error, ErrorKind};
 use crate::schema::Schema;
 
+/// How long the last answers may be on their way.
+const LAST_BYTES: Duration = Duration::from_millis(250);
+
 /// A collector that takes OTLP and keeps what it gets: traces, logs and metrics, over gRPC and
 /// over HTTP (`/v1/traces`, `/v1/logs`, `/v1/metrics`, as protobuf or JSON) on one port, gzip or
 /// not.
@@ -23,9 +26,15 @@ use crate::schema::Schema;
 pub struct OtlpReceiver {
     shared: Arc<Shared>,
     address: SocketAddr,
+    /// `None` once it has stopped.
+    server: Option<Server>,
+}
+
+#[derive(Debug)]
+struct Server {
     /// Dropping it stops the server: no new connections, the open calls are answered.
     stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl OtlpReceiver {
@@ -51,15 +60,14 @@ impl OtlpReceiver {
             // An error means that the sender was dropped: the same.
             let _ = stopped.await;
         });
-        let server = tokio::spawn(async {
+        let task = tokio::spawn(async {
             // Fails only when the listener does; the exporters' errors say so then.
             let _ = serving.await;
         });
         Ok(Self {
             shared,
             address,
-            stop,
-            server,
+            server: Some(Server { stop, task }),
         })
     }
 
@@ -172,13 +180,22 @@ impl OtlpReceiver {
         forward.as_ref().map(Forward::forwarded).unwrap_or_default()
     }
 
-    /// Stops, waits until the open calls are answered and the port is free, and hands over what
-    /// came.
-    pub async fn stop(self) -> Evidence {
-        drop(self.stop);
-        // A client may keep its connection open: the deadline is for that.
-        let _ = tokio::time::timeout(FORWARD_DEADLINE, self.server).await;
-        self.shared.store.change(Kept::take_evidence)
+    /// Takes no more, and waits until the open calls are answered and the port is free. What came
+    /// can still be looked at.
+    pub async fn close(&mut self) {
+        if let Some(server) = self.server.take() {
+            drop(server.stop);
+            let answered = self.shared.answered();
+            let _ = tokio::time::timeout(FORWARD_DEADLINE, answered).await;
+            // An exporter may keep its idle connection open: the deadline is for that.
+            let _ = tokio::time::timeout(LAST_BYTES, server.task).await;
+        }
+    }
+
+    /// The same, and hands over what came.
+    pub async fn stop(mut self) -> Evidence {
+        self.close().await;
+        self.take_evidence()
     }
 }
 

@@ -37,7 +37,7 @@ impl Ended {
 }
 
 /// The binary with nothing of this process's settings but where temporary files go.
-fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llasta"));
     command.args(arguments).env_clear().kill_on_drop(true);
     for kept in ["TMPDIR", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE"] {

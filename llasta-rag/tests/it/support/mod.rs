@@ -3,6 +3,7 @@
 
 mod binary;
 mod chat;
+mod checking;
 mod fake_llm;
 mod world;
 
@@ -18,6 +19,7 @@ use tower::ServiceExt;
 
 pub(crate) use self::binary::{Ended, Llasta, client, run};
 pub(crate) use self::chat::{Chat, QUESTION, keys, question, streamed};
+pub(crate) use self::checking::{Checking, post_otlp};
 pub(crate) use self::fake_llm::{FakeLlm, Say};
 pub(crate) use self::world::{Index, items, settled};
 

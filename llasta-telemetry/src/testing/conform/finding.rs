@@ -22,6 +22,27 @@ pub struct Finding {
     pub advice: String,
 }
 
+impl Finding {
+    /// A finding of one's own, beside those of this module.
+    pub fn new(
+        id: FindingId,
+        level: Level,
+        signal: Signal,
+        name: impl Into<String>,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            level,
+            signal,
+            name: name.into(),
+            message: message.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -108,6 +129,8 @@ words! {
 words! {
     /// What kind of difference a finding is.
     FindingId {
+        /// Nothing came from where something was expected.
+        NothingReceived = "nothing_received",
         /// A span that a chat request has is not there.
         MissingSpan = "missing_span",
         /// A span is there that a chat request does not have, or has once.

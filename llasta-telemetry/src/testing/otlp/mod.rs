@@ -11,10 +11,12 @@ mod naming;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::middleware::{Next, from_fn};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
@@ -84,12 +86,27 @@ impl Kept {
 pub(super) struct Shared {
     pub(super) store: Store<Kept>,
     pub(super) forward: Mutex<Option<Forward>>,
+    /// How many calls are open.
+    open: watch::Sender<usize>,
 }
 
 impl Shared {
     /// The routes of both protocols, for one port.
     pub(super) fn router(self: &Arc<Self>) -> Router {
-        http::routes(grpc::routes(self), self)
+        let shared = self.clone();
+        http::routes(grpc::routes(self), self).layer(from_fn(move |request, next: Next| {
+            let open = Open::new(shared.clone());
+            async move {
+                let _open = open;
+                next.run(request).await
+            }
+        }))
+    }
+
+    /// Waits until no call is open.
+    pub(super) async fn answered(&self) {
+        // The sender is here, so it cannot be gone.
+        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
     /// Keeps a request, and passes it on where that was asked for.
@@ -112,6 +129,22 @@ impl Shared {
                 kept.refusals.push(why.to_owned());
             }
         });
+    }
+}
+
+/// A call that is open, until it is dropped.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.open.send_modify(|open| *open += 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
     }
 }
 

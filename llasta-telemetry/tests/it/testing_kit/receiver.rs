@@ -187,9 +187,11 @@ async fn an_address_that_is_none_is_refused_with_advice() {
 
 #[tokio::test]
 async fn after_the_stop_the_port_is_free_again() {
-    let receiver = receiver().await;
+    let mut receiver = receiver().await;
     let address = receiver.endpoint().replace("http://", "");
     send(&receiver, &["one"]).await;
+    receiver.close().await;
+    assert_eq!(receiver.len(), 1, "what came can still be looked at");
     assert_eq!(receiver.stop().await.spans.len(), 1);
     OtlpReceiver::bind(&address)
         .await
