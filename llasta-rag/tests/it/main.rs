@@ -20,6 +20,7 @@ mod indexes;
 mod kept;
 mod life;
 mod llm;
+mod mutations;
 mod pages;
 mod settings;
 mod streams;

@@ -134,6 +134,11 @@ impl Llasta {
         }
     }
 
+    /// Waits until the log says enough.
+    pub(crate) async fn lines_until(&mut self, enough: impl Fn(&[Value]) -> bool) {
+        self.lines.wait_for(|lines| enough(lines)).await.unwrap();
+    }
+
     /// The log so far.
     pub(crate) fn lines(&self) -> Vec<Value> {
         self.lines.borrow().clone()

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::finding::{FindingId, Findings, Signal};
-use super::http;
 use super::log::Fields;
+use super::{http, page};
 use crate::schema::resource::SERVICE_NAME;
 use crate::schema::{Kind, Schema};
 use crate::testing::{CapturedSpan, Evidence};
@@ -29,7 +29,7 @@ pub(super) fn check(
         start(service, &of_service, findings);
         requests(schema, service, &of_service, &evidence.spans, findings);
     }
-    names(lines, &services, evidence, findings);
+    names(schema, lines, &services, evidence, findings);
 }
 
 fn text<'a>(line: &'a Fields, field: &str) -> Option<&'a str> {
@@ -117,6 +117,7 @@ fn requests(
 
 /// A line inside a span comes from the span's service, and any line from one that was seen.
 fn names(
+    schema: &Schema,
     lines: &[Fields],
     services: &BTreeSet<&str>,
     evidence: &Evidence,
@@ -149,17 +150,12 @@ fn names(
             );
         }
     }
-    let seen: HashSet<_> = evidence
-        .spans
-        .iter()
-        .map(|span| span.service.as_str())
-        .chain(
-            evidence
-                .pages
-                .iter()
-                .filter_map(|page| page.service.as_deref()),
-        )
-        .collect();
+    let pages = evidence.pages.iter().filter_map(|captured| {
+        let page = captured.page.as_ref().ok()?;
+        Some(page::service(schema, captured, page))
+    });
+    let spans = evidence.spans.iter().map(|span| span.service.clone());
+    let seen: HashSet<_> = spans.chain(pages).collect();
     let strangers = services.iter().filter(|service| !seen.contains(**service));
     for stranger in strangers.filter(|_| !evidence.spans.is_empty()) {
         findings.improvement(

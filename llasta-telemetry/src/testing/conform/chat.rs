@@ -7,7 +7,7 @@ use super::finding::{Finding, FindingId, Findings, Signal};
 use super::tree::{CHAT, CHATBOT, FAISS_WRAP, LLM_CALL, Node, TREE};
 use super::{time, values};
 use crate::schema::Schema;
-use crate::schema::http::PEER_SERVICE;
+use crate::schema::http::{PEER_SERVICE, ROUTE};
 use crate::testing::CapturedSpan;
 
 type Trace<'a> = Vec<&'a CapturedSpan>;
@@ -61,8 +61,11 @@ fn traces(spans: &[CapturedSpan]) -> BTreeMap<&str, Trace<'_>> {
 fn chats<'a>(traces: &BTreeMap<&str, Trace<'a>>) -> Vec<Trace<'a>> {
     let mut chats = Vec::new();
     for trace in traces.values() {
+        // Of whatever kind: only what answers requests has a route.
         let is_chat = |span: &&&CapturedSpan| {
-            span.name == TREE[CHAT].name && span.kind == TREE[CHAT].kind.name()
+            span.name == TREE[CHAT].name
+                && (span.kind == TREE[CHAT].kind.name()
+                    || span.attributes.contains_key(ROUTE.name()))
         };
         let roots: Vec<_> = trace.iter().filter(is_chat).collect();
         for root in &roots {
@@ -150,29 +153,29 @@ impl<'a> Chat<'a> {
         );
     }
 
-    /// Without its parent, the finding is that the parent is missing.
+    /// Without its parent, the finding is that the parent is missing. Whoever asks is no line, and
+    /// may be anybody else.
     fn parent(&self, node: &Node, span: &CapturedSpan, findings: &mut Findings) {
-        let Some((at, parent)) = node.parent.and_then(|at| Some((at, self.found[at]?))) else {
-            return;
+        let named = |span: &CapturedSpan| format!("`{}` ({})", span.name, span.kind);
+        let its = |other: &&&CapturedSpan| Some(&other.span_id) == span.parent_span_id.as_ref();
+        let (right, advice) = match node.parent.map(|at| self.found[at]) {
+            None => (
+                self.found.iter().flatten().all(|line| !its(&line)),
+                "let it begin the trace, or stand under the CLIENT span of whoever asks".to_owned(),
+            ),
+            Some(None) => return,
+            Some(Some(parent)) => (its(&&parent), format!("start it under {}", named(parent))),
         };
-        if span.parent_span_id.as_ref() == Some(&parent.span_id) {
+        if right {
             return;
         }
-        let mut trace = self.trace.iter();
-        let stands = trace
-            .find(|other| Some(&other.span_id) == span.parent_span_id.as_ref())
-            .map_or("no span of this trace".to_owned(), |other| {
-                format!("`{}` ({})", other.name, other.kind)
-            });
+        let stands = self.trace.iter().find(its);
+        let stands = stands.map_or("no span of this trace".to_owned(), |other| named(other));
         findings.span(
             FindingId::WrongParent,
             node.name,
             format!("the {} span stands under {stands}", node.kind.name()),
-            format!(
-                "start it under `{}` ({})",
-                TREE[at].name,
-                TREE[at].kind.name()
-            ),
+            advice,
         );
     }
 

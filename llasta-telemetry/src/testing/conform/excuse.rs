@@ -64,7 +64,7 @@ pub(super) fn ended_early(span: &CapturedSpan) -> bool {
 }
 
 /// Whoever asked went away before the last byte.
-fn has_left(chat: &CapturedSpan) -> bool {
+pub(super) fn has_left(chat: &CapturedSpan) -> bool {
     chat.text(ERROR_TYPE.name()) == Some(CLIENT_DISCONNECT)
 }
 

@@ -4,7 +4,7 @@ use super::cardinality;
 use super::finding::{FindingId, Findings, Signal};
 use crate::schema::http::{
     CLIENT, ERROR_TYPE, NAMESPACE, NETWORK_PROTOCOL_VERSION, REQUEST_METHOD, RESPONSE_STATUS_CODE,
-    ROUTE, SERVER, SERVER_ADDRESS, URL_FULL, URL_TEMPLATE, USER_AGENT_ORIGINAL,
+    ROUTE, SERVER, SERVER_ADDRESS, SERVER_PORT, URL_FULL, URL_TEMPLATE, USER_AGENT_ORIGINAL,
 };
 use crate::schema::{Kind, Schema, SpanDef};
 use crate::testing::CapturedSpan;
@@ -51,10 +51,11 @@ pub(super) fn absent(span: &CapturedSpan, findings: &mut Findings) {
     }
 }
 
-pub(super) fn span(span: &CapturedSpan, findings: &mut Findings) {
+/// Of a request that was given up it may not be known how it ended.
+pub(super) fn span(span: &CapturedSpan, given_up: bool, findings: &mut Findings) {
     let client = span.kind == Kind::Client.name();
     name(span, client, findings);
-    status(span, client, findings);
+    status(span, client, given_up, findings);
     target(span, findings);
     if !client {
         server(span, findings);
@@ -86,7 +87,9 @@ fn target(span: &CapturedSpan, findings: &mut Findings) {
 /// What a server knows of a request that came over the network.
 fn server(span: &CapturedSpan, findings: &mut Findings) {
     // Whoever calls a router in its own process sends no headers.
-    let came = span.attributes.contains_key(USER_AGENT_ORIGINAL.name());
+    let came = [USER_AGENT_ORIGINAL.name(), SERVER_PORT.name()]
+        .iter()
+        .any(|name| span.attributes.contains_key(*name));
     let answered = span.attributes.contains_key(RESPONSE_STATUS_CODE.name());
     for (key, known) in [
         (NETWORK_PROTOCOL_VERSION, answered),
@@ -142,10 +145,13 @@ fn name(span: &CapturedSpan, client: bool, findings: &mut Findings) {
     }
 }
 
-fn status(span: &CapturedSpan, client: bool, findings: &mut Findings) {
+fn status(span: &CapturedSpan, client: bool, given_up: bool, findings: &mut Findings) {
     let key = RESPONSE_STATUS_CODE.name();
     let Some(code) = span.int(key) else {
-        if !span.attributes.contains_key(key) && !span.attributes.contains_key(ERROR_TYPE.name()) {
+        if !given_up
+            && !span.attributes.contains_key(key)
+            && !span.attributes.contains_key(ERROR_TYPE.name())
+        {
             findings.span(
                 FindingId::MissingAttribute,
                 &span.name,

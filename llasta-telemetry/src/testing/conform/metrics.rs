@@ -64,7 +64,11 @@ pub(super) fn declared(def: &MetricDef, page: &Page, findings: &mut Findings) {
             compare(def, family, findings);
         }
         (None, None) if def.deprecated.is_some() => {}
-        (None, None) => missing(def.name, &elsewhere(page, def.name), findings),
+        (None, None) => match page.family(&format!("{}_total", def.name)) {
+            // OpenMetrics gives that suffix to whatever says that it is a counter.
+            Some(family) => instrument(def, family, findings),
+            None => missing(def.name, &elsewhere(page, def.name), findings),
+        },
     }
 }
 
@@ -89,16 +93,20 @@ fn elsewhere(page: &Page, name: &str) -> String {
     }
 }
 
+/// The metric is there, of another type.
+fn instrument(def: &MetricDef, family: &Family, findings: &mut Findings) {
+    let is = if family.kind.is_empty() {
+        "has no TYPE line".to_owned()
+    } else {
+        format!("is a {}", family.kind)
+    };
+    let advice = format!("record it with a {}", def.instrument.name());
+    report(FindingId::WrongInstrument, def.name, is, advice, findings);
+}
+
 pub(super) fn compare(def: &MetricDef, family: &Family, findings: &mut Findings) {
     if family.kind != def.instrument.name() {
-        let kind = if family.kind.is_empty() {
-            "has no TYPE line".to_owned()
-        } else {
-            format!("is a {}", family.kind)
-        };
-        let advice = format!("record it with a {}", def.instrument.name());
-        report(FindingId::WrongInstrument, def.name, kind, advice, findings);
-        return;
+        return instrument(def, family, findings);
     }
     if let Some(instead) = def.deprecated {
         old::deprecated(Signal::Metric, def.name, "this metric", instead, findings);

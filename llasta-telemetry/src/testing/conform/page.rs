@@ -77,7 +77,7 @@ pub(super) fn check(
 }
 
 /// Whose page it is: as was said, as it says itself, or whoever has most of its metrics.
-fn service(schema: &Schema, captured: &CapturedPage, page: &Page) -> String {
+pub(super) fn service(schema: &Schema, captured: &CapturedPage, page: &Page) -> String {
     let told = captured.service.clone();
     let says = || build_label(page, SERVICE);
     let looks = || {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::excuse::has_left;
 use super::finding::{FindingId, Findings};
 use super::old;
 use crate::schema::{Kind, Parent, Schema, SpanDef};
@@ -15,6 +16,18 @@ pub(super) fn by_id(spans: &[CapturedSpan]) -> ById<'_> {
         .iter()
         .map(|span| ((span.trace_id.as_str(), span.span_id.as_str()), span))
         .collect()
+}
+
+/// Whether the request that a span is part of was given up: whoever asked went away.
+pub(super) fn given_up(span: &CapturedSpan, by_id: &ById<'_>) -> bool {
+    let above = |span: &&CapturedSpan| {
+        let id = span.parent_span_id.as_deref()?;
+        by_id.get(&(span.trace_id.as_str(), id)).copied()
+    };
+    // No trace is as deep as it has spans, unless it goes round in a circle.
+    std::iter::successors(Some(span), above)
+        .take(by_id.len())
+        .any(has_left)
 }
 
 /// Compares the parent with the declared ones, and hands it out when it is one of them.

@@ -39,7 +39,7 @@ pub(super) fn each(schema: &Schema, spans: &[CapturedSpan], names: Names, findin
         time::itself(span, findings);
         values::span(span, findings);
         if http::is_http(def) {
-            http::span(span, findings);
+            http::span(span, parent::given_up(span, &by_id), findings);
         } else {
             http::absent(span, findings);
             name(def, span, findings);
