@@ -13,7 +13,7 @@ use crate::support::{Checking, DEADLINE, Llasta, Served, items, nobody, post_otl
 const WRONG_PAGE: &str = "# TYPE chatbot_invented_total counter\nchatbot_invented_total 1\n";
 
 /// A request with one span of the contract's, whose `rag.top_k` is this.
-fn spans(top_k: Value) -> Value {
+fn spans(top_k: &Value) -> Value {
     json!({"resourceSpans": [{
         "resource": {"attributes": [
             {"key": "service.name", "value": {"stringValue": "chatbot-rag"}}
@@ -34,7 +34,7 @@ fn spans(top_k: Value) -> Value {
 }
 
 fn wrong() -> Value {
-    spans(json!({"stringValue": "five"}))
+    spans(&json!({"stringValue": "five"}))
 }
 
 /// The report, of a check that wrote JSON.
