@@ -104,11 +104,11 @@ async fn junit_has_a_suite_of_each_signal_and_a_case_of_each_thing() {
     for part in [
         r#"<testsuites name="llasta check" tests="4" failures="2" time=""#,
         r#"<testsuite name="span" tests="2" failures="2" errors="0" skipped="0">"#,
-        r#"<testcase classname="llasta.check.span" name="rag.invented">"#,
+        r#"<testcase classname="conformance.span" name="rag.invented">"#,
         r#"<failure message=""#,
         r#"type="type_mismatch">"#,
         r#"<testsuite name="resource" tests="2" failures="0" errors="0" skipped="0">"#,
-        r#"<testcase classname="llasta.check.resource" name="faiss-wrap"/>"#,
+        r#"<testcase classname="conformance.resource" name="faiss-wrap"/>"#,
     ] {
         assert!(xml.contains(part), "no {part}: {xml}");
     }

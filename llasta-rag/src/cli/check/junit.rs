@@ -94,7 +94,7 @@ fn case(
     name: &str,
     findings: &[&Finding],
 ) -> io::Result<()> {
-    let class = format!("llasta.check.{signal}");
+    let class = format!("conformance.{signal}");
     let name = allowed(name);
     let case = writer
         .create_element("testcase")
