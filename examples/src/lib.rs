@@ -46,6 +46,9 @@ pub async fn soon(seen: &Recorder, name: &str) -> Vec<CapturedSpan> {
 #[doc = include_str!("../../README.md")]
 pub mod readme {}
 
+#[doc = include_str!("../../docs/guides/conformance.md")]
+pub mod conformance {}
+
 #[doc = include_str!("../../docs/guides/instrument-your-service.md")]
 pub mod instrument_your_service {}
 
