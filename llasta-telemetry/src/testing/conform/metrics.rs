@@ -61,7 +61,10 @@ pub(super) fn declared(def: &MetricDef, page: &Page, findings: &mut Findings) {
         (Some(family), _) => compare(def, family, findings),
         (None, Some(family)) => {
             old::alone(Signal::Metric, def.name, &family.name, def.name, findings);
-            compare(def, family, findings);
+            // OpenMetrics has no counters without the suffix that the old name may lack.
+            if family.kind != "unknown" {
+                compare(def, family, findings);
+            }
         }
         (None, None) if def.deprecated.is_some() => {}
         (None, None) => match page.family(&format!("{}_total", def.name)) {

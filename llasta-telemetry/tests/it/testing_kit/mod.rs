@@ -2,6 +2,8 @@
 
 mod chat;
 mod chat_trace;
+mod check;
+mod check_chats;
 mod expect;
 mod logs;
 mod metrics;
