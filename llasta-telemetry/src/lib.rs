@@ -17,6 +17,7 @@
         feature = "llm",
         feature = "log",
         feature = "otlp",
+        feature = "registry",
         feature = "testing"
     )),
     allow(dead_code, unused_imports)
@@ -41,6 +42,8 @@ pub mod log;
 pub mod metrics;
 #[cfg(feature = "otlp")]
 pub mod pipeline;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod schema;
 pub mod span;
 mod telemetry;

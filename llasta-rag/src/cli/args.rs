@@ -11,6 +11,7 @@ use llasta_rag::index::IndexKind;
 use llasta_telemetry::line::Style;
 
 use super::check::args::CheckArgs;
+use super::schema::args::SchemaCommand;
 use super::values::{at_least, index_kind, share, style, url, whole};
 
 /// Retrieval-augmented generation with its telemetry: the services, and what one does with them.
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     /// status: 0 when all is well, 1 when a finding is at or above --fail-on or the check could not
     /// be made, 2 when the command line is wrong.
     Check(CheckArgs),
+    /// Write the telemetry schema for other tools, or say how two of them differ.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
 }
 
 #[derive(Debug, Subcommand)]

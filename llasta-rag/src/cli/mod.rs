@@ -1,5 +1,5 @@
 //! The command line. In reading order: `args` is what can be said and `values` with which values,
-//! `serve`, `ingest`, `ask`, `demo` and `check` what is done.
+//! `serve`, `ingest`, `ask`, `demo`, `check` and `schema` what is done.
 
 mod args;
 mod ask;
@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod failure;
 mod ingest;
+mod schema;
 mod serve;
 mod values;
 
@@ -41,6 +42,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Ask(arguments) => ask::run(&arguments).await,
             Command::Demo(arguments) => demo::run(&arguments).await,
             Command::Check(arguments) => check::run(&arguments).await,
+            Command::Schema(command) => schema::run(&command),
         }
     });
     // Whatever still blocks a thread of the pool must not hold the exit up.

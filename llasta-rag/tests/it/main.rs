@@ -22,5 +22,6 @@ mod life;
 mod llm;
 mod mutations;
 mod pages;
+mod schema;
 mod settings;
 mod streams;

@@ -20,6 +20,7 @@ mod llm;
 mod log;
 mod metrics_route;
 mod pipeline;
+mod registry;
 mod support;
 mod testing_kit;
 mod tracing_spans;

@@ -37,7 +37,9 @@ const FLOORS: [&[&str]; 4] = [
         "span",
         "telemetry",
     ],
-    &["client", "http", "llm", "log", "pipeline", "testing"],
+    &[
+        "client", "http", "llm", "log", "pipeline", "registry", "testing",
+    ],
     &["install", "lib"],
 ];
 

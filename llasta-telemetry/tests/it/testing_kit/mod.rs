@@ -1,7 +1,7 @@
 //! The testing kit, tried on telemetry that the typed spans and instruments recorded.
 
 mod chat;
-mod chat_trace;
+pub(crate) mod chat_trace;
 mod check;
 mod check_chats;
 mod expect;
