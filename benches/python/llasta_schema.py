@@ -502,6 +502,52 @@ URL_SCHEME: Final = "url.scheme"
 URL_TEMPLATE: Final = "url.template"
 USER_AGENT_ORIGINAL: Final = "user_agent.original"
 
+SPAN_FAISS_EMBED_QUERY: Final = "faiss.embed_query"
+SPAN_FAISS_INDEX_SEARCH: Final = "faiss.index_search"
+SPAN_FAISS_SEARCH: Final = "faiss.search"
+SPAN_RAG_BUILD_CONTEXT: Final = "rag.build_context"
+SPAN_RAG_RETRIEVE_CONTEXT: Final = "rag.retrieve_context"
+SPAN_RESPONSE_SEND_TO_FRONTEND: Final = "response.send_to_frontend"
+SPAN_VLLM_GENERATE: Final = "vllm.generate"
+SPAN_VLLM_RESPONSE: Final = "vllm.response"
+
+METRIC_CHATBOT_FAISS_REQUESTS_TOTAL: Final = "chatbot_faiss_requests_total"
+METRIC_CHATBOT_LLM_TIME_PER_OUTPUT_TOKEN_SECONDS: Final = "chatbot_llm_time_per_output_token_seconds"
+METRIC_CHATBOT_LLM_TIME_TO_FIRST_TOKEN_SECONDS: Final = "chatbot_llm_time_to_first_token_seconds"
+METRIC_CHATBOT_LLM_TOKENS_TOTAL: Final = "chatbot_llm_tokens_total"
+METRIC_CHATBOT_RAG_CHUNKS_SENT: Final = "chatbot_rag_chunks_sent"
+METRIC_CHATBOT_RAG_CHUNKS_TOTAL: Final = "chatbot_rag_chunks_total"
+METRIC_CHATBOT_REQUEST_DURATION_SECONDS: Final = "chatbot_request_duration_seconds"
+METRIC_CHATBOT_REQUESTS_IN_FLIGHT: Final = "chatbot_requests_in_flight"
+METRIC_CHATBOT_REQUESTS_TOTAL: Final = "chatbot_requests_total"
+METRIC_CHATBOT_TIME_TO_FIRST_BYTE_SECONDS: Final = "chatbot_time_to_first_byte_seconds"
+METRIC_CHATBOT_VLLM_REQUESTS_TOTAL: Final = "chatbot_vllm_requests_total"
+METRIC_FAISS_WRAP_EMBEDDING_DIMENSION: Final = "faiss_wrap_embedding_dimension"
+METRIC_FAISS_WRAP_INDEX_SIZE: Final = "faiss_wrap_index_size"
+METRIC_FAISS_WRAP_METADATA_SIZE: Final = "faiss_wrap_metadata_size"
+METRIC_FAISS_WRAP_REQUEST_LATENCY_SECONDS: Final = "faiss_wrap_request_latency_seconds"
+METRIC_FAISS_WRAP_REQUESTS_IN_FLIGHT: Final = "faiss_wrap_requests_in_flight"
+METRIC_FAISS_WRAP_REQUESTS_TOTAL: Final = "faiss_wrap_requests_total"
+METRIC_FAISS_WRAP_SEARCH_RESULTS_COUNT: Final = "faiss_wrap_search_results_count"
+METRIC_FAISS_WRAP_SEARCH_RESULTS_TOTAL: Final = "faiss_wrap_search_results_total"
+METRIC_FAISS_WRAP_SEARCH_TOTAL: Final = "faiss_wrap_search_total"
+METRIC_FAISS_WRAP_UPSERTS_TOTAL: Final = "faiss_wrap_upserts_total"
+METRIC_LLASTA_BUILD_INFO: Final = "llasta_build_info"
+METRIC_LLASTA_TELEMETRY_EXPORT_QUEUE_CAPACITY: Final = "llasta_telemetry_export_queue_capacity"
+METRIC_LLASTA_TELEMETRY_EXPORT_QUEUE_LENGTH: Final = "llasta_telemetry_export_queue_length"
+METRIC_LLASTA_TELEMETRY_SPANS_TOTAL: Final = "llasta_telemetry_spans_total"
+METRIC_PROCESS_CPU_SECONDS_TOTAL: Final = "process_cpu_seconds_total"
+METRIC_PROCESS_MAX_FDS: Final = "process_max_fds"
+METRIC_PROCESS_OPEN_FDS: Final = "process_open_fds"
+METRIC_PROCESS_RESIDENT_MEMORY_BYTES: Final = "process_resident_memory_bytes"
+METRIC_PROCESS_START_TIME_SECONDS: Final = "process_start_time_seconds"
+METRIC_PROCESS_THREADS: Final = "process_threads"
+METRIC_PROCESS_VIRTUAL_MEMORY_BYTES: Final = "process_virtual_memory_bytes"
+METRIC_VLLM_ACTIVE_REQUESTS: Final = "vllm_active_requests"
+METRIC_VLLM_QUEUE_SIZE: Final = "vllm_queue_size"
+METRIC_VLLM_REQUEST_DURATION_SECONDS: Final = "vllm_request_duration_seconds"
+METRIC_VLLM_TOKENS_GENERATED_TOTAL: Final = "vllm_tokens_generated_total"
+
 KEYS: Final[Mapping[str, Key]] = {
     "db.operation.name": Key("string"),
     "db.response.returned_rows": Key("int"),
@@ -593,7 +639,15 @@ KEYS: Final[Mapping[str, Key]] = {
     "user_agent.original": Key("string"),
 }
 
-MESSAGES: Final = frozenset(("llm.input_messages","llm.output_messages"))
+MESSAGES: Final = frozenset(
+    (
+        "llm.input_messages",
+        "llm.output_messages",
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+    )
+)
+"""Content that is a prompt or a completion."""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -660,6 +714,7 @@ class RagBuildContext(SchemaSpan):
         super().__init__((("rag.input_chunks", input_chunks), ("rag.limit_chars", limit_chars),), tracer, None, parent)
 
     def finish(self, *, chunks_sent: int, context_chars: int) -> None:
+        """What is known only at the end; the block ends the span."""
         self._finish({"rag.chunks_sent": chunks_sent, "rag.context_chars": context_chars})
 
 
@@ -751,6 +806,7 @@ class VllmResponse(SchemaSpan):
         return self.set("llm.tokens_total", value)
 
     def finish(self, *, response_chars: int, thinking_chars: int, final_chars: int, has_thinking: bool) -> None:
+        """What is known only at the end; the block ends the span."""
         self._finish({"llm.response_chars": response_chars, "llm.thinking_chars": thinking_chars, "llm.final_chars": final_chars, "llm.has_thinking": has_thinking})
 
 
@@ -789,6 +845,7 @@ class FaissSearch(SchemaSpan):
         return self.set("faiss.score_avg", value)
 
     def finish(self, *, results_count: int) -> None:
+        """What is known only at the end; the block ends the span."""
         self._finish({"faiss.results_count": results_count})
 
 
@@ -832,6 +889,7 @@ class FaissIndexSearch(SchemaSpan):
         super().__init__((("faiss.index_size", index_size), ("faiss.top_k", top_k), ("faiss.index_type", index_type), ("faiss.device", device),), tracer, None, parent)
 
     def finish(self, *, raw_results: int) -> None:
+        """What is known only at the end; the block ends the span."""
         self._finish({"faiss.raw_results": raw_results})
 
 
@@ -851,6 +909,7 @@ class ResponseSendToFrontend(SchemaSpan):
         super().__init__((), tracer, None, parent)
 
     def finish(self, *, size: int, final_chars: int, has_thinking: bool) -> None:
+        """What is known only at the end; the block ends the span."""
         self._finish({"response.size": size, "response.final_chars": final_chars, "response.has_thinking": has_thinking})
 
 

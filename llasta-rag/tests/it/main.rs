@@ -10,6 +10,7 @@ mod chat_face;
 mod chat_failures;
 mod check;
 mod check_reports;
+mod check_schema;
 mod chunks;
 mod collection;
 mod commands;

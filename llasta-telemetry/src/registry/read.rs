@@ -189,8 +189,8 @@ fn namespace(data: &NamespaceData, keys: &Keys) -> Result<&'static Namespace, Re
         brief: text(&data.brief),
         foreign: data.foreign,
         keys: list(own),
-        spans: list(spans.into_iter().map(|span| &*span).collect()),
-        metrics: list(blocks.into_iter().map(|block| &*block).collect()),
+        spans: list(spans),
+        metrics: list(blocks),
         owner: match &data.owner {
             OwnerData::Anyone => Owner::Anyone,
             OwnerData::Everyone => Owner::Everyone,

@@ -49,6 +49,11 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_parser = at_least(1_u64), value_name = "N", help_heading = "End")]
     pub(crate) until_spans: Option<u64>,
 
+    /// Schema to check against: current, a released version such as 0.1.0, or a file that
+    /// `schema export --format json` wrote. Several are merged [default: current]
+    #[arg(long, num_args = 1.., value_name = "SCHEMA", help_heading = "Findings")]
+    pub(crate) schema: Vec<String>,
+
     /// Names the services were told to write attributes under: llasta, otel or both.
     #[arg(long, default_value = "both", value_parser = names, value_name = "NAMES", help_heading = "Findings")]
     pub(crate) names: Names,

@@ -1,4 +1,4 @@
-//! `llasta check`: what running services emit, compared with the contract, from outside.
+//! `llasta check`: what running services emit, compared with a schema, from outside.
 //!
 //! `sources` takes in what they say, `compare` says what differs and whom it concerns, `report`
 //! holds both, and `text` and `junit` write it.
@@ -13,13 +13,13 @@ mod text;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use llasta_telemetry::schema::Schema;
 use llasta_telemetry::testing::{Evidence, OtlpReceiver};
 
 use self::args::{CheckArgs, Format};
 use self::report::{Report, Seen};
 use self::sources::{Logs, Scraper};
 use super::failure::Failure;
+use super::schema;
 
 /// Without an end of its own a check waits until it is interrupted.
 const FOREVER: Duration = Duration::MAX;
@@ -30,6 +30,7 @@ pub(super) async fn run(arguments: &CheckArgs) -> Result<(), Failure> {
             "there is nothing to check: leave --no-otlp out, or name a --metrics page or a --logs file",
         ));
     }
+    let schema = schema::merged(&arguments.schema)?;
     let began = Instant::now();
     // Whoever reads that it listens may interrupt it.
     let interrupted =
@@ -62,7 +63,6 @@ pub(super) async fn run(arguments: &CheckArgs) -> Result<(), Failure> {
     evidence = pages.into_iter().fold(evidence, Evidence::page);
     evidence = logs.read(evidence, &mut seen, &mut findings);
     sources::join_pages(&mut evidence);
-    let schema = Schema::contract();
     seen.evidence(&schema, &evidence);
 
     let mut placed = compare::findings(&schema, &evidence, arguments.names);

@@ -29,10 +29,12 @@ pub(super) fn run(arguments: &DiffArgs) -> Result<(), Failure> {
 
 /// The changes by what is to be done about them, then as a CHANGELOG has them.
 fn text(old: &str, new: &str, changes: &[Change]) -> String {
+    type IsIn = fn(&Change) -> bool;
+
     if changes.is_empty() {
         return format!("{new} says the same as {old}.\n");
     }
-    let count = |test: fn(&Change) -> bool| changes.iter().filter(|change| test(change)).count();
+    let count = |test: IsIn| changes.iter().filter(|change| test(change)).count();
     let (undeclared, breaking) = (
         count(|change| change.undeclared),
         count(|change| change.breaking),
@@ -41,7 +43,7 @@ fn text(old: &str, new: &str, changes: &[Change]) -> String {
         "From {old} to {new}: {} changes, {breaking} of them breaking, {undeclared} of those undeclared.\n",
         changes.len()
     );
-    let groups: [(&str, fn(&Change) -> bool); 3] = [
+    let groups: [(&str, IsIn); 3] = [
         ("Breaking, and not declared", |change| change.undeclared),
         ("Breaking, as declared", |change| {
             change.breaking && !change.undeclared

@@ -1,6 +1,5 @@
-//! `llasta schema`: the telemetry schema as data. `args` is what can be
-//! said, `source` finds a schema, `export` writes it for
-//! other tools, `diff` compares two.
+//! `llasta schema`: the telemetry schema as data. `args` is what can be said, `source` finds a
+//! schema, `export` writes it for other tools, `diff` compares two.
 
 pub(super) mod args;
 mod diff;
@@ -8,6 +7,7 @@ mod export;
 mod source;
 
 use self::args::SchemaCommand;
+pub(super) use self::source::merged;
 use super::failure::Failure;
 
 pub(super) fn run(command: &SchemaCommand) -> Result<(), Failure> {

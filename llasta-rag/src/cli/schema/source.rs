@@ -42,7 +42,7 @@ fn known() -> String {
 }
 
 /// Several of them, as one.
-pub(super) fn merged(names: &[String]) -> Result<Schema, Failure> {
+pub(in crate::cli) fn merged(names: &[String]) -> Result<Schema, Failure> {
     let mut schema = Schema::new();
     for name in names {
         schema.merge(&named(name)?).map_err(Failure::setting)?;

@@ -15,7 +15,7 @@ const LINE: &str = "# ----------------------------------------------------------
 
 /// Writes one Python module with the schema's names as constants, a class for each span and one
 /// for the metrics of each namespace. Types, twins, content and failures are handled as this crate
-/// handles them. Needs Python 3.9 or newer and opentelemetry-api; the metrics, prometheus_client.
+/// handles them. Needs Python 3.9 or newer and opentelemetry-api; the metrics, `prometheus_client`.
 pub fn python(schema: &Schema) -> String {
     let mut module = HEAD.to_owned();
     section(&mut module, "The names");

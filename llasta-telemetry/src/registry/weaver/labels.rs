@@ -45,11 +45,11 @@ pub(super) fn attributes(schema: &Schema) -> Vec<Attribute> {
     labels
         .into_iter()
         .filter(|(name, _)| schema.key(name).is_none())
-        .map(|(name, label)| attribute(schema, name, label))
+        .map(|(name, label)| attribute(schema, name, &label))
         .collect()
 }
 
-fn attribute(schema: &Schema, name: &str, label: Label) -> Attribute {
+fn attribute(schema: &Schema, name: &str, label: &Label) -> Attribute {
     let metrics: Vec<_> = label
         .metrics
         .iter()

@@ -102,22 +102,22 @@ pub fn weaver(schema: &Schema, options: &Weaver) -> Vec<File> {
     }
     for name in order {
         if let Some(file) = by_name.remove(name) {
-            push(&mut files, &format!("{name}.yaml"), file);
+            push(&mut files, &format!("{name}.yaml"), &file);
         }
     }
     // A hyphen is in no namespace's name.
     let mut others = Definitions::new();
     writer.keys(&borrowed(schema), "borrowed", &mut others);
-    push(&mut files, "borrowed-attributes.yaml", others);
+    push(&mut files, "borrowed-attributes.yaml", &others);
     let mut labels = Definitions::new();
     labels.attributes = labels::attributes(schema);
-    push(&mut files, "metric-labels.yaml", labels);
+    push(&mut files, "metric-labels.yaml", &labels);
     files
 }
 
-fn push(files: &mut Vec<File>, path: &str, definitions: Definitions) {
+fn push(files: &mut Vec<File>, path: &str, definitions: &Definitions) {
     if !definitions.is_empty() {
-        files.push(yaml(path, &definitions));
+        files.push(yaml(path, definitions));
     }
 }
 

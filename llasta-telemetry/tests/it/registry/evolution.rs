@@ -109,7 +109,7 @@ fn what_breaks_is_found_and_advised_on() {
     );
     undeclared(
         |schema| {
-            item(schema, "spans", "faiss.search")["attributes"][0]["presence"] = json!("optional")
+            item(schema, "spans", "faiss.search")["attributes"][0]["presence"] = json!("optional");
         },
         ChangeId::RequirementChanged,
         Section::Changed,
@@ -137,7 +137,7 @@ fn what_breaks_is_found_and_advised_on() {
     undeclared(
         |schema| {
             item(schema, "metrics", requests)["labels"][1]["values"] =
-                json!({ "closed": ["success"] })
+                json!({ "closed": ["success"] });
         },
         ChangeId::LabelValuesChanged,
         Section::Changed,
@@ -153,7 +153,7 @@ fn what_breaks_is_found_and_advised_on() {
     );
     undeclared(
         |schema| {
-            item(schema, "metrics", "faiss_wrap_search_results_count")["buckets"] = json!([1.0])
+            item(schema, "metrics", "faiss_wrap_search_results_count")["buckets"] = json!([1.0]);
         },
         ChangeId::BucketsChanged,
         Section::Changed,
@@ -210,7 +210,7 @@ fn what_does_not_break_is_said_all_the_same() {
     compatible(
         |schema| {
             item(schema, "metrics", "faiss_wrap_search_results_count")["buckets"] =
-                json!([0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0])
+                json!([0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0]);
         },
         ChangeId::BucketsChanged,
     );
