@@ -265,9 +265,12 @@ impl Schema {
     }
 }
 
-/// Where a declaration stands. One that was exported and read back stands where it came from.
+/// Where a declaration stands in its crate. One that was exported and read back, or compiled in
+/// another folder, stands where it came from.
 fn place(namespace: &Namespace) -> [&'static str; 3] {
-    [namespace.name, namespace.version, namespace.declared_at]
+    let at = namespace.declared_at;
+    let in_crate = at.rsplit_once("src/").map_or(at, |(_, file)| file);
+    [namespace.name, namespace.version, in_crate]
 }
 
 const KEY: &str = "key";
