@@ -2,14 +2,15 @@
 //!
 //! Two ways to listen: [`Recorder`] is a telemetry that keeps what it records, with ids and a
 //! clock that are the same in every run; [`OtlpReceiver`] is a real collector on a loopback port,
-//! for services that run as processes of their own, in any language. Both yield
-//! [`CapturedSpan`]s, and everything else works on those:
+//! for services that run as processes of their own, in any language. Both yield [`Evidence`]:
+//! spans, metrics pages, log lines and log records. Everything else works on that:
 //!
+//! * [`Evidence::expect_span`], [`Evidence::expect_metric`] and [`Evidence::expect_line`] begin a
+//!   sentence about one of them,
 //! * [`Waterfall`] prints a trace as a tree, with times or as a snapshot without them, and
 //!   [`Breakdown`] says where a chat request spent its time,
 //! * [`page`] reads a metrics page, and says what moved between two of them,
-//! * [`conform`] compares spans, pages and log lines with a [`Schema`](crate::schema::Schema) and
-//!   says what differs.
+//! * [`conform`] compares all of it with a [`Schema`](crate::schema::Schema) and says what differs.
 //!
 //! Nothing here sleeps: what is waited for is a notification, with a deadline.
 //!
@@ -20,9 +21,7 @@
 //! let seen = Recorder::new("chatbot-rag");
 //! RetrieveContext::start_in(seen.telemetry(), 5, 0.5).results_raw_count(5);
 //!
-//! let span = &seen.spans()[0];
-//! assert_eq!(span.name, "rag.retrieve_context");
-//! assert_eq!(span.int("rag.top_k"), Some(5));
+//! seen.expect_span("rag.retrieve_context").with("rag.top_k", 5).once();
 //! ```
 
 mod capture;
