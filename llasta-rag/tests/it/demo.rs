@@ -5,33 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use llasta_telemetry::testing::OtlpReceiver;
 use serde_json::{Map, Value};
 
+use crate::mutations::contract::TREE;
 use crate::support::{DEADLINE, keys, run};
-
-/// The spans of section 1 of the contract: name, kind, service, and the line of the parent.
-const TREE: [(&str, &str, &str, Option<usize>); 12] = [
-    ("POST /api/chat", "SERVER", "chatbot-rag", None),
-    ("rag.retrieve_context", "INTERNAL", "chatbot-rag", Some(0)),
-    ("POST /search", "CLIENT", "chatbot-rag", Some(1)),
-    ("POST /search", "SERVER", "faiss-wrap", Some(2)),
-    ("faiss.search", "INTERNAL", "faiss-wrap", Some(3)),
-    ("faiss.embed_query", "INTERNAL", "faiss-wrap", Some(4)),
-    ("faiss.index_search", "INTERNAL", "faiss-wrap", Some(4)),
-    ("rag.build_context", "INTERNAL", "chatbot-rag", Some(0)),
-    ("vllm.generate", "INTERNAL", "chatbot-rag", Some(0)),
-    (
-        "POST /v1/chat/completions",
-        "CLIENT",
-        "chatbot-rag",
-        Some(8),
-    ),
-    ("vllm.response", "INTERNAL", "chatbot-rag", Some(8)),
-    (
-        "response.send_to_frontend",
-        "INTERNAL",
-        "chatbot-rag",
-        Some(0),
-    ),
-];
 
 /// A small corpus: the demo is about the telemetry.
 fn docs() -> tempfile::TempDir {

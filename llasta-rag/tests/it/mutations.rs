@@ -6,7 +6,7 @@
 //! `scenarios` are services that fail as they should.
 
 mod capture;
-mod contract;
+pub(crate) mod contract;
 mod scenarios;
 mod sweeps;
 mod table;

@@ -17,18 +17,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The usual ones. What Prometheus does not allow in a name becomes an underscore.
+    /// The usual ones.
     pub(crate) fn of(service: &str) -> Self {
-        let mut prefix: String = service
-            .chars()
-            .map(|letter| {
-                if letter.is_ascii_alphanumeric() {
-                    letter
-                } else {
-                    '_'
-                }
-            })
-            .collect();
+        let mut prefix = underscored(service);
         if prefix.starts_with(|letter: char| letter.is_ascii_digit()) {
             prefix.insert(0, '_');
         }
@@ -39,6 +30,11 @@ impl Names {
             first_byte: Some(format!("{prefix}_time_to_first_byte_seconds")),
         }
     }
+}
+
+/// What Prometheus does not allow in a name, as underscores. A digit may still stand first.
+pub(crate) fn underscored(name: &str) -> String {
+    name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
 }
 
 pub(crate) type Definitions = [&'static MetricDef; 4];

@@ -2,7 +2,7 @@
 //! schema, which the tests must not take their names from.
 
 /// Section 1: name, kind, service, and the line of the parent.
-pub(super) const TREE: [(&str, &str, &str, Option<usize>); 12] = [
+pub(crate) const TREE: [(&str, &str, &str, Option<usize>); 12] = [
     ("POST /api/chat", "SERVER", "chatbot-rag", None),
     ("rag.retrieve_context", "INTERNAL", "chatbot-rag", Some(0)),
     ("POST /search", "CLIENT", "chatbot-rag", Some(1)),

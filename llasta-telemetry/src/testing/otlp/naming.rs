@@ -3,6 +3,8 @@
 //! As collectors and Prometheus itself translate names: the unit is spelled out behind the name,
 //! a counter ends in `_total`, and whatever is neither a letter nor a digit becomes `_`.
 
+use crate::schema::requests::underscored;
+
 /// The word for a unit in UCUM notation; itself where there is no other.
 fn unit_word(unit: &str) -> &str {
     match unit {
@@ -73,16 +75,7 @@ pub(super) fn metric(name: &str, unit: &str, gauge: bool, counter: bool) -> Stri
 
 /// The name of a label.
 pub(super) fn label(name: &str) -> String {
-    let mut label: String = name
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '_'
-            }
-        })
-        .collect();
+    let mut label = underscored(name);
     if label.starts_with(|letter: char| letter.is_ascii_digit()) {
         label.insert_str(0, "key_");
     }
