@@ -93,7 +93,7 @@ pub(super) struct Group {
     pub(super) attributes: Vec<Ref>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Ref {
     #[serde(rename = "ref")]
     pub(super) key: String,
@@ -121,7 +121,7 @@ impl Ref {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub(super) enum Level {
     Basic(&'static str),

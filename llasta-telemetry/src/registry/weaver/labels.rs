@@ -19,8 +19,19 @@ struct Label {
     renamed: Option<(Was, &'static str)>,
 }
 
-/// Each label once, by name. One that is also a key of the schema is defined there.
-pub(super) fn attributes(schema: &Schema) -> Vec<Attribute> {
+/// Whether the label can be an attribute beside these keys. One that is the namespace of a key, as
+/// `service` is of `service.name`, cannot: Weaver's `live-check` would call every such key that is
+/// sent a violation, `illegal_namespace`.
+pub(super) fn fits(label: &str, keys: &BTreeSet<&str>) -> bool {
+    !keys.iter().any(|key| {
+        key.strip_prefix(label)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
+}
+
+/// Each label once, by name. One that is also a key of the schema is defined there, and one that
+/// does not fit is left out.
+pub(super) fn attributes(schema: &Schema, keys: &BTreeSet<&str>) -> Vec<Attribute> {
     let mut labels: BTreeMap<&'static str, Label> = BTreeMap::new();
     for metric in schema.metrics() {
         for label in metric.labels {
@@ -44,7 +55,7 @@ pub(super) fn attributes(schema: &Schema) -> Vec<Attribute> {
     }
     labels
         .into_iter()
-        .filter(|(name, _)| schema.key(name).is_none())
+        .filter(|(name, _)| schema.key(name).is_none() && fits(name, keys))
         .map(|(name, label)| attribute(schema, name, &label))
         .collect()
 }

@@ -1,11 +1,16 @@
 //! A registry that OpenTelemetry Weaver reads: a manifest, and one definition file a namespace.
 //!
-//! Weaver has one list of attributes for everything, so the labels of metrics are attributes too.
-//! It does not compare spans by name, and knows no parents and no attributes of fixed value: these
-//! are said in notes, for people.
+//! Weaver has one list of attributes for everything, so the labels of metrics are attributes too,
+//! but for those that are the namespace of a key, as `service` is: `live-check` refuses every key in
+//! a namespace that is an attribute itself. It does not compare spans by name, and knows no parents
+//! and no attributes of fixed value. All these are said in notes, for people.
+//!
+//! The manifest has no `file_format`. Weaver 0.25 allows one in packaged registries only; later
+//! versions know one for definitions too, and warn when it is missing.
 
 mod form;
 mod labels;
+mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +18,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::form::{
-    Attribute, Definitions, Dependency, Deprecated, Group, Level, Manifest, Metric, Name,
-    RECOMMENDED, REQUIRED, Ref, Span, Type,
+    Attribute, Definitions, Dependency, Deprecated, Group, Level, Manifest, Name, RECOMMENDED,
+    REQUIRED, Ref, Span, Type,
 };
 use super::{File, borrowed, spans_of, version};
-use crate::schema::http::{ERROR_MESSAGE, ERROR_TYPE};
+use crate::schema::http::{ERROR_MESSAGE, ERROR_TYPE, PEER_SERVICE};
 use crate::schema::{
-    AttributeType, KeyDef, Kind, LabelDef, MetricDef, Namespace, Parent, Presence, Schema, SpanDef,
-    Stability, TwinForm,
+    AttributeType, KeyDef, Kind, Namespace, Parent, Presence, Schema, SpanDef, Stability, TwinForm,
 };
 
 /// How a registry for Weaver is named, and what it holds.
@@ -68,8 +72,8 @@ impl Weaver {
 }
 
 /// Writes a registry in `file_format: definition/2`: `manifest.yaml`, one file for each namespace,
-/// and `metric-labels.yaml`. Every attribute that a span, a metric or the resource may carry is in
-/// it, whoever defined it.
+/// and `metric-labels.yaml`. Every attribute that a span or the resource may carry is in it, whoever
+/// defined it, and every label of a metric that is not the namespace of an attribute.
 pub fn weaver(schema: &Schema, options: &Weaver) -> Vec<File> {
     let writer = Writer::new(schema, options.upstream);
     let mut files = vec![yaml(
@@ -110,7 +114,7 @@ pub fn weaver(schema: &Schema, options: &Weaver) -> Vec<File> {
     writer.keys(&borrowed(schema), "borrowed", &mut others);
     push(&mut files, "borrowed-attributes.yaml", &others);
     let mut labels = Definitions::new();
-    labels.attributes = labels::attributes(schema);
+    labels.attributes = labels::attributes(schema, &writer.known);
     push(&mut files, "metric-labels.yaml", &labels);
     files
 }
@@ -133,13 +137,19 @@ fn dependencies() -> Vec<Dependency> {
     let one = |name: &str, repository: &str, schemas: &str, version: &str| Dependency {
         name: name.to_owned(),
         schema_url: format!("https://opentelemetry.io/schemas/{schemas}{version}"),
-        registry_path: format!("https://github.com/open-telemetry/{repository}@v{version}[model]"),
+        registry_path: format!(
+            "https://github.com/open-telemetry/{repository}.git@v{version}[model]"
+        ),
     };
     vec![
         one("otel", "semantic-conventions", "", "1.44.0"),
         one("gen-ai", "semantic-conventions-genai", "gen-ai/", "0.1.0"),
     ]
 }
+
+/// What upstream has deprecated and the contract still asks for. With upstream's definitions
+/// `live-check` would call each of them that is sent a violation, so they are defined here.
+const DEPRECATED_UPSTREAM: [&str; 2] = [ERROR_MESSAGE.name(), PEER_SERVICE.name()];
 
 struct Writer<'a> {
     schema: &'a Schema,
@@ -148,6 +158,8 @@ struct Writer<'a> {
     upstream: bool,
     /// For each of OpenTelemetry's names those of ours that say the same.
     sources: BTreeMap<&'static str, Vec<&'static str>>,
+    /// The name of every key that may be sent beside a label.
+    known: BTreeSet<&'static str>,
 }
 
 impl<'a> Writer<'a> {
@@ -158,16 +170,29 @@ impl<'a> Writer<'a> {
                 sources.entry(twin.key.name).or_default().push(key.name);
             }
         }
+        let contract = Schema::contract();
+        let before = |key: &KeyDef| key.was.map(|was| was.name);
+        let known = schema
+            .keys()
+            .chain(borrowed(schema))
+            .chain(contract.keys())
+            .flat_map(|key| [Some(key.name), before(key)])
+            .flatten()
+            .collect();
         Self {
             schema,
-            contract: Schema::contract(),
+            contract,
             upstream,
             sources,
+            known,
         }
     }
 
-    /// Whether upstream's registries define the key.
+    /// Whether the key is taken from upstream's registries.
     fn is_upstream(&self, key: &str) -> bool {
+        if DEPRECATED_UPSTREAM.contains(&key) {
+            return false;
+        }
         let of = self.schema.namespace_of_key(key);
         let of = of.or_else(|| self.contract.namespace_of_key(key));
         of.is_some_and(|namespace| namespace.foreign)
@@ -182,7 +207,7 @@ impl<'a> Writer<'a> {
             }
         }
         for metric in namespace.metrics.iter().copied().flatten() {
-            metrics(metric, file);
+            file.metrics.extend(metrics::metrics(metric, &self.known));
         }
     }
 
@@ -356,41 +381,6 @@ fn parents(span: &SpanDef) -> String {
         return String::new();
     }
     format!("It {}.", words.join(", or "))
-}
-
-fn metrics(metric: &MetricDef, file: &mut Definitions) {
-    let note = if metric.buckets.is_empty() {
-        String::new()
-    } else {
-        let bounds: Vec<_> = metric.buckets.iter().map(ToString::to_string).collect();
-        format!("The buckets end at {}.", bounds.join(", "))
-    };
-    let one = |name: &str, deprecated| Metric {
-        name: name.to_owned(),
-        instrument: metric.instrument.name(),
-        unit: metric.unit.unwrap_or("1").to_owned(),
-        brief: metric.brief.to_owned(),
-        note: note.clone(),
-        stability: "stable",
-        requirement_level: "recommended",
-        attributes: metric.labels.iter().flat_map(label).collect(),
-        deprecated,
-    };
-    if let Some(was) = metric.was {
-        let renamed = Deprecated::renamed(was, metric.name);
-        file.metrics.push(one(was.name, Some(renamed)));
-    }
-    let instead = Deprecated::instead(metric.deprecated);
-    file.metrics.push(one(metric.name, instead));
-}
-
-fn label(label: &LabelDef) -> Vec<Ref> {
-    let mut refs = vec![Ref::new(label.name, REQUIRED)];
-    if let Some(was) = label.was {
-        let note = format!("The name of `{}` before {}.", label.name, was.since);
-        refs.push(Ref::new(was.name, RECOMMENDED).note(note));
-    }
-    refs
 }
 
 fn stability(stability: Stability) -> &'static str {
