@@ -309,7 +309,7 @@ impl Exchange {
             End::Dropped if settings.outer_timeout.is_some_and(|limit| lasted >= limit) => {
                 (Outcome::Error, Some(Fault::of("timeout")))
             }
-            End::Dropped => (Outcome::Cancelled, Some(Fault::of("client_disconnect"))),
+            End::Dropped => (Outcome::Cancelled, Some(Fault::of(key::CLIENT_DISCONNECT))),
         };
         // What the handler says goes before what can be seen from here, also when the client
         // leaves at the error that it was told.

@@ -111,7 +111,7 @@ impl Head {
         let kind = def.instrument.name();
         Self {
             text: text_head(name, help, kind).into(),
-            open: open_head(name, help, kind, unit(def, name)).into(),
+            open: open_head(name, help, kind, def.unit_word(name)).into(),
         }
     }
 
@@ -152,19 +152,6 @@ pub(super) fn family<'a>(name: &'a str, kind: &'a str) -> (&'a str, &'a str) {
         "untyped" => (name, "unknown"),
         _ => (name, kind),
     }
-}
-
-/// The word for the unit: OpenMetrics wants it only where the name ends in it.
-fn unit(def: &MetricDef, name: &str) -> Option<&'static str> {
-    let unit = match def.unit? {
-        "s" => "seconds",
-        "By" => "bytes",
-        "1" => "ratio",
-        _ => return None,
-    };
-    let (family, _) = family(name, def.instrument.name());
-    let rest = family.strip_suffix(unit)?;
-    rest.ends_with('_').then_some(unit)
 }
 
 /// Every name that a metric takes on an OpenMetrics page: its family's and its samples', and the

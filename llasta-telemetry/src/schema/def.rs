@@ -268,6 +268,24 @@ pub struct MetricDef {
     pub deprecated: Option<&'static str>,
 }
 
+impl MetricDef {
+    /// Prometheus' word for the unit, such as `seconds`. OpenMetrics wants it only where `name`, the
+    /// metric's own or the one it had before, ends in it.
+    pub(crate) fn unit_word(&self, name: &str) -> Option<&'static str> {
+        let word = match self.unit? {
+            "s" => "seconds",
+            "By" => "bytes",
+            "1" => "ratio",
+            _ => return None,
+        };
+        let family = match self.instrument {
+            Instrument::Counter => name.strip_suffix("_total").unwrap_or(name),
+            Instrument::Gauge | Instrument::Histogram => name,
+        };
+        family.strip_suffix(word)?.ends_with('_').then_some(word)
+    }
+}
+
 /// One label of a metric.
 #[derive(Debug, Clone, Copy)]
 pub struct LabelDef {

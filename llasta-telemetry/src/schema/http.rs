@@ -42,6 +42,9 @@ crate::schema! {
     }
 }
 
+/// The `error.type` of a request whose client went away before the last byte.
+pub const CLIENT_DISCONNECT: &str = "client_disconnect";
+
 /// A request being answered. Named `METHOD {http.route}`, or `METHOD` when no route matched.
 pub static SERVER: SpanDef = SpanDef {
     name: "{http.request.method} {http.route}",

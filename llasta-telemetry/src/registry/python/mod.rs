@@ -335,16 +335,12 @@ fn family(namespace: &Namespace, metric: &MetricDef) -> String {
     text + "        )\n"
 }
 
-/// The unit in OpenMetrics' words, which have to end the name.
+/// The unit in OpenMetrics' words, which have to end the name and the one before it.
 fn unit(metric: &MetricDef) -> Option<&'static str> {
-    let (word, suffix) = match metric.unit? {
-        "s" => ("seconds", "_seconds"),
-        "By" => ("bytes", "_bytes"),
-        _ => return None,
-    };
-    let names = [Some(metric.name), metric.was.map(|was| was.name)];
-    let fits = |name: &str| name.trim_end_matches("_total").ends_with(suffix);
-    names.into_iter().flatten().all(fits).then_some(word)
+    if let Some(was) = metric.was {
+        metric.unit_word(was.name)?;
+    }
+    metric.unit_word(metric.name)
 }
 
 fn label(label: &LabelDef) -> String {

@@ -8,7 +8,7 @@ use super::tree::{
     CHAT, CONTEXT, EMBED, GENERATE, INDEX, LLM_CALL, RESPONSE, RETRIEVE, SEARCH, SEARCH_CALL,
     SEARCH_SERVED, SEND,
 };
-use crate::schema::http::{ERROR_TYPE, RESPONSE_STATUS_CODE};
+use crate::schema::http::{CLIENT_DISCONNECT, ERROR_TYPE, RESPONSE_STATUS_CODE};
 use crate::schema::{llm, otel};
 use crate::testing::CapturedSpan;
 
@@ -67,9 +67,6 @@ pub(super) fn ended_early(span: &CapturedSpan) -> bool {
 pub(super) fn has_left(chat: &CapturedSpan) -> bool {
     chat.text(ERROR_TYPE.name()) == Some(CLIENT_DISCONNECT)
 }
-
-/// The word for a client that hung up.
-const CLIENT_DISCONNECT: &str = "client_disconnect";
 
 /// Whether `vllm.generate` is of a streamed answer, under either name.
 pub(super) fn is_streamed(generate: &CapturedSpan) -> bool {

@@ -10,8 +10,7 @@ pub(super) fn is(was: Option<Was>, name: &str) -> bool {
 
 /// The key that has this name, or had it.
 pub(super) fn key(schema: &Schema, name: &str) -> Option<&'static KeyDef> {
-    let before = || schema.keys().find(|key| is(key.was, name));
-    schema.key(name).or_else(before)
+    schema.key(name).or_else(|| schema.renamed_key(name))
 }
 
 /// The span that has this name, or had it.

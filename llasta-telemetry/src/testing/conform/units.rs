@@ -5,26 +5,11 @@ use crate::schema::MetricDef;
 use crate::testing::PageFormat;
 use crate::testing::page::Family;
 
-/// Prometheus' word for a unit in UCUM notation, where it has one.
-fn word(unit: &str) -> Option<&'static str> {
-    Some(match unit {
-        "s" => "seconds",
-        "By" => "bytes",
-        "1" => "ratio",
-        _ => return None,
-    })
-}
-
 pub(super) fn check(def: &MetricDef, family: &Family, format: PageFormat, findings: &mut Findings) {
     let expected = match format {
         // The text format has no units.
         PageFormat::Text => return,
-        // OpenMetrics wants one only where the name ends in it.
-        PageFormat::OpenMetrics => def.unit.and_then(word).filter(|word| {
-            let name = def.name.strip_suffix("_total").unwrap_or(def.name);
-            name.strip_suffix(word)
-                .is_some_and(|rest| rest.ends_with('_'))
-        }),
+        PageFormat::OpenMetrics => def.unit_word(def.name),
         PageFormat::Otlp => def.unit,
     };
     let is = family.unit.as_str();
