@@ -9,6 +9,7 @@
     )),
     doc = "Telemetry for LLM and RAG services. Build the documentation with the feature `full`."
 )]
+#![forbid(unsafe_code)]
 // The lower floors are there for features that may all be off.
 #![cfg_attr(
     not(all(

@@ -58,7 +58,7 @@ pub struct ResetResponse {
 /// What `GET /health` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexHealth {
-    /// `ok`.
+    /// `ok`, or `loading` while the model and the index are not ready.
     pub status: String,
     /// The embedding model.
     pub model: String,

@@ -1,7 +1,9 @@
 //! FAISS's place in a build without it: the same face, which says which feature to turn on.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Index, IndexError, Neighbour, Stamp};
 
@@ -27,7 +29,7 @@ impl FaissIndex {
 }
 
 impl Index for FaissIndex {
-    fn factory(&self) -> &str {
+    fn factory(&self) -> Arc<str> {
         match self.0 {}
     }
 
@@ -51,7 +53,12 @@ impl Index for FaissIndex {
         match self.0 {}
     }
 
-    fn search(&self, _query: &[f32], _k: usize) -> Result<Vec<Neighbour>, IndexError> {
+    fn search_many(
+        &self,
+        _queries: &[&[f32]],
+        _k: usize,
+        _among: Option<&HashSet<u64>>,
+    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
         match self.0 {}
     }
 

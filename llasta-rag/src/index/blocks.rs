@@ -5,7 +5,7 @@
 //! new list of blocks; a search holds on to the list it began with. So one changed vector costs a copy
 //! of one block, whatever the size of the index, and a removal fills its gap with the last row.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -140,8 +140,8 @@ impl<R: Rows> BlockIndex<R> {
 }
 
 impl<R: Rows> Index for BlockIndex<R> {
-    fn factory(&self) -> &str {
-        R::FACTORY
+    fn factory(&self) -> Arc<str> {
+        Arc::from(R::FACTORY)
     }
 
     fn device(&self) -> &str {
@@ -205,23 +205,20 @@ impl<R: Rows> Index for BlockIndex<R> {
         Ok(before - total)
     }
 
-    fn search(&self, query: &[f32], k: usize) -> Result<Vec<Neighbour>, IndexError> {
-        check_vector(query, self.dimension)?;
-        if k == 0 {
-            return Ok(Vec::new());
+    fn search_many(
+        &self,
+        queries: &[&[f32]],
+        k: usize,
+        among: Option<&HashSet<u64>>,
+    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
+        for query in queries {
+            check_vector(query, self.dimension)?;
         }
-        let mut found = Vec::new();
-        for block in self.snapshot().iter() {
-            for (position, score) in block.rows.nearest(query, k)? {
-                found.push(Neighbour {
-                    id: block.keys[position],
-                    score,
-                });
-            }
-        }
-        found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
-        found.truncate(k);
-        Ok(found)
+        let snapshot = self.snapshot();
+        queries
+            .iter()
+            .map(|query| search(&snapshot, query, k, among))
+            .collect()
     }
 
     fn reset(&self) -> Result<(), IndexError> {
@@ -291,6 +288,31 @@ impl<R: Rows> fmt::Debug for BlockIndex<R> {
             .field("len", &self.len())
             .finish()
     }
+}
+
+fn search<R: Rows>(
+    snapshot: &Snapshot<R>,
+    query: &[f32],
+    k: usize,
+    among: Option<&HashSet<u64>>,
+) -> Result<Vec<Neighbour>, IndexError> {
+    if k == 0 {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for block in snapshot.iter() {
+        // A block cannot be asked for some of its rows only, so it is asked for all.
+        let wanted = if among.is_some() { block.keys.len() } else { k };
+        for (position, score) in block.rows.nearest(query, wanted)? {
+            let id = block.keys[position];
+            if among.is_none_or(|keys| keys.contains(&id)) {
+                found.push(Neighbour { id, score });
+            }
+        }
+    }
+    found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    found.truncate(k);
+    Ok(found)
 }
 
 /// The draft of block `number`: begun as a copy of the block, or empty behind the last one.

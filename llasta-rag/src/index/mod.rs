@@ -9,7 +9,8 @@
 //! searches wait neither for each other nor for an upsert; upserts and removals wait for one another.
 //!
 //! In reading order:
-//! - [`Index`], the trait, and [`IndexKind`], which picks a backend by its name (this file);
+//! - [`Index`], the trait (this file);
+//! - `config.rs`: [`IndexConfig`] and [`IndexKind`], which pick a backend and how it searches;
 //! - `error.rs`: what can go wrong, and what to do about it;
 //! - `blocks.rs`: [`BlockIndex`], the snapshots that both backends share;
 //! - `exact.rs`: [`ExactIndex`], pure Rust, the oracle and the fallback;
@@ -17,6 +18,7 @@
 //! - `file.rs`: the index file and its checks.
 
 mod blocks;
+mod config;
 mod error;
 mod exact;
 mod file;
@@ -28,19 +30,21 @@ mod faiss;
 mod faiss;
 
 pub use self::blocks::{BlockIndex, Rows};
+pub use self::config::{IndexConfig, IndexKind};
 pub use self::error::IndexError;
 pub use self::exact::{ExactIndex, ExactRows};
 pub use self::faiss::FaissIndex;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 
 /// A set of vectors of one dimension under integer keys, searched by inner product.
 pub trait Index: Send + Sync + fmt::Debug {
-    /// The kind of index in FAISS's words, e.g. `Flat`; the exact index says `Exact`.
-    fn factory(&self) -> &str;
+    /// The kind of index in FAISS's words, e.g. `Flat`; the exact index says `Exact`. It says what
+    /// searches now: an index that waits for vectors to train on is `Flat` until then.
+    fn factory(&self) -> Arc<str>;
 
     /// Where searches run: `cpu`, or a device such as `cuda:0`.
     fn device(&self) -> &str;
@@ -76,7 +80,29 @@ pub trait Index: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// A query of another dimension or with a component that is not finite, or a failing backend.
-    fn search(&self, query: &[f32], k: usize) -> Result<Vec<Neighbour>, IndexError>;
+    fn search(&self, query: &[f32], k: usize) -> Result<Vec<Neighbour>, IndexError> {
+        let mut found = self.search_many(&[query], k, None)?;
+        Ok(found.pop().unwrap_or_default())
+    }
+
+    /// Like [`search`](Self::search) for several queries at once; with `among`, of the vectors under
+    /// these keys only. One list per query, in the same order.
+    ///
+    /// # Errors
+    ///
+    /// As [`search`](Self::search).
+    fn search_many(
+        &self,
+        queries: &[&[f32]],
+        k: usize,
+        among: Option<&HashSet<u64>>,
+    ) -> Result<Vec<Vec<Neighbour>>, IndexError>;
+
+    /// Whether scores are the inner products of the stored vectors themselves, and not of compressed
+    /// ones.
+    fn scores_are_exact(&self) -> bool {
+        true
+    }
 
     /// Forgets every vector.
     ///
@@ -141,94 +167,5 @@ pub fn check_vector(vector: &[f32], dimension: usize) -> Result<(), IndexError> 
             value: vector[position],
         }),
         None => Ok(()),
-    }
-}
-
-/// Which backend to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IndexKind {
-    /// FAISS where it is compiled in, else the exact index.
-    #[default]
-    Auto,
-    /// The exact index in Rust.
-    Exact,
-    /// FAISS.
-    Faiss,
-}
-
-impl IndexKind {
-    /// Every name that [`FromStr`] accepts.
-    pub const NAMES: [&'static str; 3] = ["auto", "exact", "faiss"];
-
-    /// An empty index of this kind.
-    ///
-    /// # Errors
-    ///
-    /// A dimension of zero, or a backend that is not compiled in: the message names the feature.
-    pub fn create(self, dimension: usize) -> Result<Arc<dyn Index>, IndexError> {
-        match self {
-            Self::Auto if FaissIndex::AVAILABLE => Self::Faiss.create(dimension),
-            Self::Auto | Self::Exact => Ok(Arc::new(ExactIndex::new(dimension)?)),
-            Self::Faiss => Ok(Arc::new(FaissIndex::new(dimension)?)),
-        }
-    }
-}
-
-impl fmt::Display for IndexKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Exact => "exact",
-            Self::Faiss => "faiss",
-        })
-    }
-}
-
-impl FromStr for IndexKind {
-    type Err = IndexError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "auto" => Ok(Self::Auto),
-            "exact" => Ok(Self::Exact),
-            "faiss" => Ok(Self::Faiss),
-            _ => Err(IndexError::UnknownKind {
-                given: name.to_owned(),
-            }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_listed_kind_parses_to_what_displays_as_itself() {
-        for name in IndexKind::NAMES {
-            assert_eq!(name.parse::<IndexKind>().unwrap().to_string(), name);
-        }
-    }
-
-    #[test]
-    fn an_unknown_kind_is_named_with_what_is_allowed() {
-        let message = "hnsw".parse::<IndexKind>().unwrap_err().to_string();
-        for expected in ["hnsw", "auto", "exact", "faiss"] {
-            assert!(message.contains(expected), "{message}");
-        }
-    }
-
-    #[test]
-    fn auto_prefers_faiss_and_falls_back_to_the_exact_index() {
-        let index = IndexKind::Auto.create(4).unwrap();
-        assert_eq!(
-            index.factory(),
-            if cfg!(feature = "faiss") {
-                "Flat"
-            } else {
-                "Exact"
-            }
-        );
-        assert_eq!(index.device(), "cpu");
     }
 }

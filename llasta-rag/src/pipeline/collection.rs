@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Item, SearchResult};
 use crate::embed::{EmbedError, Embedder};
-use crate::index::{Index, IndexError, IndexKind, Neighbour, Stamp, check_vector};
+use crate::index::{Index, IndexConfig, IndexError, Neighbour, Stamp, check_vector};
 use crate::store::{Store, StoreError, StoredItem, VectorSpace};
 
 /// How many rows are read or embedded at a time when the index or the vectors are made anew.
@@ -88,9 +88,9 @@ impl Collection {
     pub fn open(
         dir: &Path,
         embedder: Arc<dyn Embedder>,
-        kind: IndexKind,
+        index: impl Into<IndexConfig>,
     ) -> Result<Self, CollectionError> {
-        let index = kind.create(embedder.dimension())?;
+        let index = index.into().create(embedder.dimension())?;
         let store = Store::open(dir)?;
         store.claim(&space_of(embedder.as_ref()))?;
         Self::over(dir, store, index, embedder)
@@ -105,9 +105,9 @@ impl Collection {
     pub fn open_reembedding(
         dir: &Path,
         embedder: Arc<dyn Embedder>,
-        kind: IndexKind,
+        index: impl Into<IndexConfig>,
     ) -> Result<Self, CollectionError> {
-        let index = kind.create(embedder.dimension())?;
+        let index = index.into().create(embedder.dimension())?;
         let store = Store::open(dir)?;
         let wanted = space_of(embedder.as_ref());
         match store.claim(&wanted) {

@@ -1,9 +1,12 @@
 //! faiss-wrap: texts in, nearest texts out.
+//!
+//! A request that comes while the collection is still [`Opening`] waits for it.
 
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use llasta_telemetry::Telemetry;
@@ -12,6 +15,7 @@ use llasta_telemetry::http::TelemetryLayer;
 use llasta_telemetry::schema::faiss::{EmbedQuery, IndexSearch, Search};
 use llasta_telemetry::schema::faiss_wrap::FaissWrapMetrics;
 
+use super::Opening;
 use crate::api::search::{
     IndexHealth, MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest,
     UpsertResponse,
@@ -22,15 +26,23 @@ use crate::pipeline::{Collection, CollectionError, Item, Scores, SearchResult};
 /// What the handlers share.
 #[derive(Debug)]
 struct Service {
-    collection: Arc<Collection>,
+    opening: Opening,
     metrics: FaissWrapMetrics,
 }
 
 /// The service around a collection.
-pub fn router(collection: Arc<Collection>, telemetry: &Telemetry, max_body_bytes: usize) -> Router {
+pub fn router(
+    collection: impl Into<Opening>,
+    telemetry: &Telemetry,
+    max_body_bytes: usize,
+) -> Router {
+    let opening = collection.into();
     let metrics = FaissWrapMetrics::register(telemetry.registry());
-    let (gauges, sizes) = (metrics.clone(), collection.clone());
+    let (gauges, sizes) = (metrics.clone(), opening.clone());
     telemetry.registry().before_page(move || {
+        let Some(sizes) = sizes.collection() else {
+            return;
+        };
         gauges.index_size().set(as_gauge(sizes.len()));
         gauges
             .metadata_size()
@@ -50,10 +62,7 @@ pub fn router(collection: Arc<Collection>, telemetry: &Telemetry, max_body_bytes
         "POST /upsert, POST /search, POST /reset, GET /health and GET /metrics",
     );
     let router = router
-        .with_state(Arc::new(Service {
-            collection,
-            metrics,
-        }))
+        .with_state(Arc::new(Service { opening, metrics }))
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(layer)
         .merge(telemetry.metrics_route());
@@ -77,9 +86,10 @@ async fn upsert(
     for (at, item) in request.items.iter().enumerate() {
         check(at, item)?;
     }
+    let collection = service.opening.ready().await;
     blocking(move || {
         let sent = request.items.len();
-        let written = service.collection.upsert(request.items).map_err(refusal)?;
+        let written = collection.upsert(request.items).map_err(refusal)?;
         service.metrics.upserts().add(sent as u64);
         Ok(Json(UpsertResponse {
             upserted: sent,
@@ -115,8 +125,8 @@ async fn search(
     let results = if request.query.trim().is_empty() {
         Vec::new()
     } else {
-        let service = service.clone();
-        blocking(move || find(&service.collection, &request.query, top_k)).await?
+        let collection = service.opening.ready().await;
+        blocking(move || find(&collection, &request.query, top_k)).await?
     };
     service.metrics.searches().inc();
     service.metrics.search_results().add(results.len() as u64);
@@ -167,8 +177,9 @@ fn find(collection: &Collection, query: &str, top_k: usize) -> Result<Vec<Search
 }
 
 async fn reset(State(service): State<Arc<Service>>) -> Result<Json<ResetResponse>, ApiError> {
+    let collection = service.opening.ready().await;
     blocking(move || {
-        service.collection.reset().map_err(refusal)?;
+        collection.reset().map_err(refusal)?;
         Ok(Json(ResetResponse {
             message: "the index is empty".to_owned(),
             total_items: 0,
@@ -177,18 +188,28 @@ async fn reset(State(service): State<Arc<Service>>) -> Result<Json<ResetResponse
     .await
 }
 
-async fn health(State(service): State<Arc<Service>>) -> Result<Json<IndexHealth>, ApiError> {
-    blocking(move || {
-        let collection = &service.collection;
-        Ok(Json(IndexHealth {
+/// 503 and `loading` until requests are answered at once, which is what a readiness probe wants.
+async fn health(State(service): State<Arc<Service>>) -> Result<Response, ApiError> {
+    let Some(collection) = service.opening.collection() else {
+        let loading = IndexHealth {
+            status: "loading".to_owned(),
+            model: service.opening.model().to_owned(),
+            index_size: 0,
+            metadata_size: 0,
+            embedding_dim: 0,
+        };
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, Json(loading)).into_response());
+    };
+    let health = blocking(move || {
+        Ok(IndexHealth {
             status: "ok".to_owned(),
             model: collection.embedder().model().to_owned(),
             index_size: collection.len(),
             metadata_size: collection.metadata_len().map_err(refusal)?,
             embedding_dim: collection.dimension(),
-        }))
-    })
-    .await
+        })
+    });
+    Ok(Json(health.await?).into_response())
 }
 
 /// Embedding, searching and writing take the time of a core: never on a thread that serves sockets.

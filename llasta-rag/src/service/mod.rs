@@ -7,6 +7,9 @@
 pub mod chatbot_rag;
 pub mod faiss_wrap;
 pub mod llm;
+mod opening;
+
+pub use self::opening::Opening;
 
 /// Largest body that is read when nobody says otherwise: 16 MiB.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;

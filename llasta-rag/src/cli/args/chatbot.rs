@@ -1,0 +1,58 @@
+//! What chatbot-rag takes.
+
+// These comments are help texts: a terminal shows backticks as they are.
+#![allow(clippy::doc_markdown)]
+
+use clap::Args;
+
+use super::super::values::{at_least, share, url, whole};
+use super::ServiceArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatbotArgs {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, env = "APP_PORT", default_value_t = 8080, value_parser = whole(0..=u16::MAX))]
+    pub(crate) port: u16,
+
+    /// Where faiss-wrap is.
+    #[arg(long, env = "FAISS_WRAP_URL", default_value = "http://127.0.0.1:9000", value_parser = url, value_name = "URL")]
+    pub(crate) faiss_wrap_url: String,
+
+    /// Where the OpenAI-compatible server is.
+    #[arg(long, env = "VLLM_BASE_URL", default_value = "http://127.0.0.1:8000", value_parser = url, value_name = "URL")]
+    pub(crate) vllm_base_url: String,
+
+    /// Key for that server.
+    #[arg(long, env = "VLLM_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) vllm_api_key: Option<String>,
+
+    /// Model to ask for.
+    #[arg(
+        long,
+        env = "VLLM_MODEL_NAME",
+        default_value = "llasta/extractive",
+        value_name = "MODEL"
+    )]
+    pub(crate) vllm_model_name: String,
+
+    /// Chunks to request per question, 1 to 50.
+    #[arg(long, env = "RAG_TOP_K", default_value_t = 5, value_parser = whole(1..=50_u8), value_name = "N")]
+    pub(crate) rag_top_k: u8,
+
+    /// Similarity below which a chunk is dropped, 0 to 1.
+    #[arg(long, env = "RAG_MIN_SCORE", default_value_t = 0.5, value_parser = share, value_name = "SCORE")]
+    pub(crate) rag_min_score: f64,
+
+    /// Most characters the context block may have.
+    #[arg(
+        long,
+        env = "RAG_MAX_CONTEXT_CHARS",
+        default_value_t = 4000,
+        value_parser = at_least(0_usize),
+        value_name = "N"
+    )]
+    pub(crate) rag_max_context_chars: usize,
+}

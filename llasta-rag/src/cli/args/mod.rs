@@ -1,0 +1,150 @@
+//! What can be said on the command line. In reading order: the commands (this file); `service` is what
+//! every service takes; `faiss_wrap` with `embed` and `index`, `chatbot` and `ingest` what one of them
+//! takes.
+
+// These comments are help texts: a terminal shows backticks as they are.
+#![allow(clippy::doc_markdown)]
+
+mod chatbot;
+mod embed;
+mod faiss_wrap;
+mod index;
+mod ingest;
+mod service;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::chatbot::ChatbotArgs;
+pub(crate) use self::embed::EmbedArgs;
+pub(crate) use self::faiss_wrap::FaissWrapArgs;
+pub(crate) use self::index::IndexArgs;
+pub(crate) use self::ingest::IngestArgs;
+pub(crate) use self::service::ServiceArgs;
+use super::check::args::CheckArgs;
+use super::schema::args::SchemaCommand;
+use super::values::{at_least, url, whole};
+
+/// Retrieval-augmented generation with its telemetry: the services, and what one does with them.
+///
+/// Every setting is taken from its flag, or else from its environment variable, or else from its
+/// default. The OTEL_* variables of the OpenTelemetry specification apply to all services.
+#[derive(Debug, Parser)]
+#[command(name = "llasta", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one of the services until it is told to stop (SIGTERM or Ctrl-C).
+    #[command(subcommand)]
+    Serve(Service),
+    /// Put documents into faiss-wrap: Markdown, plain text and HTML.
+    Ingest(IngestArgs),
+    /// Ask chatbot-rag a question and print its answer with the sources.
+    Ask(AskArgs),
+    /// Start all three services, ask a question, and show the telemetry it made.
+    ///
+    /// Ingests the folder docs/, sends one question through chatbot-rag, faiss-wrap and the stand-in
+    /// LLM, each a process of its own, and prints the answer, the trace, the latency breakdown, the
+    /// metrics that moved and the log lines. Ends with status 1 when the telemetry is not what the
+    /// contract says. OTEL_EXPORTER_OTLP_ENDPOINT, when set, also gets all spans.
+    Demo(DemoArgs),
+    /// Compare what running services emit with the contract, from outside.
+    ///
+    /// Receives the services' OTLP, reads their metrics pages and log lines, and reports what
+    /// differs, whatever language they are written in. Point them at it with
+    /// OTEL_EXPORTER_OTLP_ENDPOINT, send them requests, and end it with Ctrl-C or --duration. Exit
+    /// status: 0 when all is well, 1 when a finding is at or above --fail-on or the check could not
+    /// be made, 2 when the command line is wrong.
+    Check(CheckArgs),
+    /// Write the telemetry schema for other tools, or say how two of them differ.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Service {
+    /// Texts in, nearest texts out: embeds, stores and searches.
+    FaissWrap(FaissWrapArgs),
+    /// Questions in, answers from the documents out; the chat page is at /.
+    ChatbotRag(ChatbotArgs),
+    /// The stand-in for vLLM: OpenAI's chat completions, answered from the given context.
+    Llm(LlmArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LlmArgs {
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, env = "APP_PORT", default_value_t = 8000, value_parser = whole(0..=u16::MAX))]
+    pub(crate) port: u16,
+
+    /// Name it goes by.
+    #[arg(
+        long,
+        env = "VLLM_MODEL_NAME",
+        default_value = "llasta/extractive",
+        value_name = "MODEL"
+    )]
+    pub(crate) vllm_model_name: String,
+
+    /// Milliseconds that each token takes.
+    #[arg(
+        long,
+        env = "LLM_TOKEN_DELAY_MS",
+        default_value_t = 2,
+        value_parser = at_least(0_u64),
+        value_name = "MS"
+    )]
+    pub(crate) token_delay_ms: u64,
+
+    /// Requests that are answered at the same time; others wait.
+    #[arg(long, env = "LLM_CONCURRENCY", default_value_t = 16, value_parser = whole(1..=u16::MAX), value_name = "N")]
+    pub(crate) concurrency: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// The question.
+    pub(crate) question: String,
+
+    /// Where chatbot-rag is.
+    #[arg(long, env = "CHATBOT_RAG_URL", default_value = "http://127.0.0.1:8080", value_parser = url, value_name = "URL")]
+    pub(crate) chatbot_rag_url: String,
+
+    /// Print the answer as it is written.
+    #[arg(long)]
+    pub(crate) stream: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The question.
+    #[arg(
+        long,
+        default_value = "Which metrics does faiss-wrap expose?",
+        value_name = "TEXT"
+    )]
+    pub(crate) question: String,
+
+    /// Have the answer streamed.
+    #[arg(long)]
+    pub(crate) stream: bool,
+
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Folder to ingest [default: docs/ here or in a folder above]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) docs: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) index: IndexArgs,
+}

