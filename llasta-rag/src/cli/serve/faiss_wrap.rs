@@ -33,12 +33,9 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         let embedder = embedder(&embed)?;
         let collection = Collection::open(&data_dir, embedder, index)
             .map_err(|error| Failure::of("faiss-wrap cannot start", &error))?;
-        tracing::info!(
-            model = collection.embedder().model(),
-            vectors = collection.len(),
-            "ready"
-        );
+        let (model, vectors) = (collection.embedder().model().to_owned(), collection.len());
         opening.opened(collection);
+        tracing::info!(model, vectors, "ready");
         Ok::<_, Failure>(opening)
     }));
     let serving = serve(app, listener, &arguments.service);
