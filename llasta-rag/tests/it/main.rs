@@ -14,6 +14,7 @@ mod check_schema;
 mod chunks;
 mod collection;
 mod commands;
+mod crash;
 mod demo;
 mod faiss_wrap;
 mod faiss_wrap_refusals;
