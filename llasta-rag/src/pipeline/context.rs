@@ -1,7 +1,5 @@
 //! Search results to a prompt.
 
-use serde_json::Value;
-
 use super::SearchResult;
 use crate::generate::{ChatMessage, ContextBlock, NO_THINK, Passage, Role};
 
@@ -27,18 +25,12 @@ pub struct Context {
 /// Takes whole chunks, each under a header with its source and page, until the next would make the
 /// block longer than `max_chars` Unicode scalar values.
 ///
-/// The source is the metadata's `source`, or the chunk's id where that is missing; the page is the
-/// metadata's `page`, a whole number.
+/// See [`SearchResult::source`] and [`SearchResult::page`].
 pub fn build_context(chunks: &[SearchResult], max_chars: usize) -> Context {
     let mut block = ContextBlock::default();
     for chunk in chunks {
-        let source = chunk
-            .metadata
-            .get("source")
-            .and_then(Value::as_str)
-            .unwrap_or(&chunk.id);
-        let page = chunk.metadata.get("page").and_then(Value::as_u64);
-        if !block.push(&Passage::new(source, page, &chunk.text), max_chars) {
+        let passage = Passage::new(chunk.source(), chunk.page(), &chunk.text);
+        if !block.push(&passage, max_chars) {
             break;
         }
     }
@@ -80,14 +72,13 @@ pub fn disable_thinking(messages: &mut [ChatMessage]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Map, json};
+    use serde_json::{Value, json};
 
     fn result(id: &str, text: &str, metadata: &Value, score: f32) -> SearchResult {
-        let metadata = metadata.as_object().cloned().unwrap_or_else(Map::new);
         SearchResult {
             id: id.to_owned(),
             text: text.to_owned(),
-            metadata,
+            metadata: metadata.clone(),
             score,
         }
     }
@@ -114,7 +105,7 @@ mod tests {
         let context = build_context(
             &[
                 result("x", "First.", &json!({"source": "a.pdf", "page": 3}), 0.9),
-                result("y", "Second.", &json!({}), 0.8),
+                result("y", "Second.", &json!(["no", "object"]), 0.8),
             ],
             4000,
         );

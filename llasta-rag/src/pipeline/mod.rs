@@ -30,15 +30,18 @@ pub struct Item {
     pub id: String,
     /// What is embedded and returned.
     pub text: String,
-    /// Whatever the caller wants back with it. `source` and `page` show in a prompt. Null is nothing.
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub metadata: Map<String, Value>,
+    /// Whatever the caller wants back with it, any JSON. `source` and `page` of an object show in a
+    /// prompt. Null and nothing are the empty object.
+    #[serde(default = "nothing", deserialize_with = "null_is_nothing")]
+    pub metadata: Value,
 }
 
-fn null_is_empty<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Map<String, Value>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+fn nothing() -> Value {
+    Value::Object(Map::new())
+}
+
+fn null_is_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(nothing))
 }
 
 impl From<Chunk> for Item {
@@ -46,7 +49,7 @@ impl From<Chunk> for Item {
         Self {
             id: chunk.id,
             text: chunk.text,
-            metadata: chunk.metadata,
+            metadata: Value::Object(chunk.metadata),
         }
     }
 }
@@ -58,9 +61,30 @@ pub struct SearchResult {
     pub id: String,
     /// The text that was embedded.
     pub text: String,
-    /// What the caller stored with it.
-    #[serde(default)]
-    pub metadata: Map<String, Value>,
+    /// What the caller stored with it, any JSON.
+    #[serde(default = "nothing")]
+    pub metadata: Value,
     /// Its cosine similarity to the query.
     pub score: f32,
+}
+
+impl SearchResult {
+    /// Where it is from: the metadata's `source`, or the id where there is none.
+    pub fn source(&self) -> &str {
+        self.named("source").unwrap_or(&self.id)
+    }
+
+    /// The page it is on: the metadata's `page`, a whole number.
+    pub fn page(&self) -> Option<u64> {
+        self.metadata.get("page").and_then(Value::as_u64)
+    }
+
+    /// The title of what it is from: the metadata's `title`.
+    pub fn title(&self) -> Option<&str> {
+        self.named("title")
+    }
+
+    fn named(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).and_then(Value::as_str)
+    }
 }

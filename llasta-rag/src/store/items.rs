@@ -1,7 +1,7 @@
 //! Writing, reading and listing items.
 
 use rusqlite::{OptionalExtension, Transaction, params};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::open::Failure;
 use super::space::recorded_space;
@@ -51,7 +51,7 @@ impl Store {
                         given: item.vector.len(),
                     }));
                 }
-                let metadata = Value::Object(item.metadata.clone()).to_string();
+                let metadata = item.metadata.to_string();
                 let vector = to_bytes(&item.vector);
                 let key = insert.query_row(params![item.id, item.text, metadata, vector], key)?;
                 keys.push(key);
@@ -167,10 +167,9 @@ impl Store {
         })
     }
 
-    fn parse_metadata(&self, key: u64, json: &str) -> Result<Map<String, Value>, StoreError> {
-        serde_json::from_str(json).map_err(|error| {
-            self.damaged_row(key, format!("metadata that is no JSON object: {error}"))
-        })
+    pub(super) fn parse_metadata(&self, key: u64, json: &str) -> Result<Value, StoreError> {
+        serde_json::from_str(json)
+            .map_err(|error| self.damaged_row(key, format!("metadata that is no JSON: {error}")))
     }
 
     fn damaged_row(&self, key: u64, reason: String) -> StoreError {
@@ -250,7 +249,7 @@ mod tests {
     }
 
     fn item(id: &str, text: &str, vector: [f32; 2]) -> StoredItem {
-        let metadata = Map::from_iter([("source".to_owned(), Value::from(text))]);
+        let metadata = serde_json::json!({ "source": text });
         StoredItem {
             id: id.to_owned(),
             text: text.to_owned(),

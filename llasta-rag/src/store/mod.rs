@@ -25,7 +25,7 @@ pub use self::open::Store;
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What vectors can be compared with what others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct StoredItem {
     /// The text that was embedded.
     pub text: String,
     /// Whatever the caller wants back with it.
-    pub metadata: Map<String, Value>,
+    pub metadata: Value,
     /// The text's vector.
     pub vector: Vec<f32>,
 }
@@ -65,7 +65,7 @@ pub struct Row {
     /// The text that was embedded.
     pub text: String,
     /// What the caller stored with it.
-    pub metadata: Map<String, Value>,
+    pub metadata: Value,
 }
 
 /// What an upsert did.

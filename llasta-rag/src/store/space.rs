@@ -116,14 +116,13 @@ fn record_space(transaction: &Transaction<'_>, space: &VectorSpace) -> rusqlite:
 mod tests {
     use super::super::StoredItem;
     use super::*;
-    use serde_json::Map;
 
     fn item(id: &str, text: &str, vector: [f32; 2]) -> StoredItem {
         let (id, text) = (id.to_owned(), text.to_owned());
         StoredItem {
             id,
             text,
-            metadata: Map::new(),
+            metadata: serde_json::json!({}),
             vector: vector.to_vec(),
         }
     }

@@ -12,7 +12,7 @@ use llasta_rag::pipeline::{Collection, CollectionError, Item, SearchResult};
 use llasta_rag::store::StoreError;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde_json::Map;
+use serde_json::json;
 
 /// The lexical embedder, counting the texts it is given.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ fn open(folder: &Path) -> Collection {
 }
 
 fn item(id: &str, text: &str) -> Item {
-    let metadata = Map::from_iter([("source".to_owned(), id.into())]);
+    let metadata = json!({ "source": id });
     Item {
         id: id.to_owned(),
         text: text.to_owned(),

@@ -165,6 +165,10 @@ async fn metadata_comes_back_as_it_went_in() {
             {"id": "deep", "text": "harbour", "metadata": deep},
             {"id": "null", "text": "collector", "metadata": null},
             {"id": "none", "text": "invoice"},
+            {"id": "list", "text": "lighthouse", "metadata": [1, {"two": 2}]},
+            {"id": "text", "text": "anchor", "metadata": "a \"text\""},
+            {"id": "number", "text": "compass", "metadata": -0.5},
+            {"id": "false", "text": "rudder", "metadata": false},
             {"id": "ä \u{0}\u{1F600}", "text": "ships\u{0}\u{1F6A2}\r\n"}
         ]))
         .await;
@@ -172,6 +176,10 @@ async fn metadata_comes_back_as_it_went_in() {
         ("harbour", deep),
         ("collector", json!({})),
         ("invoice", json!({})),
+        ("lighthouse", json!([1, {"two": 2}])),
+        ("anchor", json!("a \"text\"")),
+        ("compass", json!(-0.5)),
+        ("rudder", json!(false)),
     ] {
         let found = index.search(&json!({"query": query, "top_k": 1})).await;
         assert_eq!(found[0]["metadata"], expected, "{query}");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use llasta_rag::embed::LexicalEmbedder;
 use llasta_rag::index::IndexKind;
 use llasta_rag::pipeline::{Collection, Item};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::support::{Llasta, client, items, run, until};
 
@@ -141,7 +141,7 @@ async fn an_index_file_that_is_damaged_or_of_another_dimension_is_rebuilt_from_t
     let item = |id: &str| Item {
         id: id.to_owned(),
         text: id.to_owned(),
-        metadata: Map::new(),
+        metadata: json!({}),
     };
     collection
         .upsert(vec![item("a"), item("b"), item("c")])

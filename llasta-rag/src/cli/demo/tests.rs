@@ -19,7 +19,7 @@ use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
 use llasta_telemetry::schema::sdk::{BuildMetrics, SdkMetrics};
 use llasta_telemetry::testing::conform::{Finding, FindingId};
 use llasta_telemetry::testing::{CapturedSpan, Recorder};
-use serde_json::{Map, json};
+use serde_json::json;
 use tower::ServiceExt;
 
 use super::children::Lines;
@@ -82,7 +82,7 @@ async fn emitted() -> Emitted {
     let item = Item {
         id: "ports".to_owned(),
         text: "The collector listens on port 4317.".to_owned(),
-        metadata: Map::new(),
+        metadata: json!({}),
     };
     collection.upsert(vec![item]).unwrap();
     let faiss_wrap = faiss_wrap::router(Arc::new(collection), index.telemetry(), MAX_BODY_BYTES);
