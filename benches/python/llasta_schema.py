@@ -1165,14 +1165,14 @@ class FaissWrapMetrics:
             "counter",
             ("faiss_wrap_requests_total",),
             "Requests by the way they ended.",
-            labels=(Label("endpoint", ("search", "upsert", "reset", "health", "unmatched",)), Label("status", ("success", "error", "cancelled",)),),
+            labels=(Label("endpoint", ("search", "upsert", "delete", "items", "reset", "health", "unmatched",)), Label("status", ("success", "error", "cancelled",)),),
         )
         self._request_latency_seconds = _Family(
             registry,
             "histogram",
             ("faiss_wrap_request_latency_seconds",),
             "Seconds from the first byte in to the last byte out.",
-            labels=(Label("endpoint", ("search", "upsert", "reset", "health", "unmatched",)),),
+            labels=(Label("endpoint", ("search", "upsert", "delete", "items", "reset", "health", "unmatched",)),),
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,),
             unit="seconds",
         )
@@ -1181,7 +1181,7 @@ class FaissWrapMetrics:
             "gauge",
             ("faiss_wrap_requests_in_flight",),
             "Requests being answered.",
-            labels=(Label("endpoint", ("search", "upsert", "reset", "health", "unmatched",)),),
+            labels=(Label("endpoint", ("search", "upsert", "delete", "items", "reset", "health", "unmatched",)),),
         )
         self._upserts = _Family(
             registry,
@@ -1227,15 +1227,15 @@ class FaissWrapMetrics:
             "Dimensions of the vectors.",
         )
 
-    def requests(self, *, endpoint: Literal["search", "upsert", "reset", "health", "unmatched"], status: Literal["success", "error", "cancelled"]) -> CounterSeries:
+    def requests(self, *, endpoint: Literal["search", "upsert", "delete", "items", "reset", "health", "unmatched"], status: Literal["success", "error", "cancelled"]) -> CounterSeries:
         """`faiss_wrap_requests_total`: Requests by the way they ended."""
         return CounterSeries(self._requests.children((endpoint, status, )))
 
-    def request_latency_seconds(self, *, endpoint: Literal["search", "upsert", "reset", "health", "unmatched"]) -> HistogramSeries:
+    def request_latency_seconds(self, *, endpoint: Literal["search", "upsert", "delete", "items", "reset", "health", "unmatched"]) -> HistogramSeries:
         """`faiss_wrap_request_latency_seconds`: Seconds from the first byte in to the last byte out."""
         return HistogramSeries(self._request_latency_seconds.children((endpoint, )))
 
-    def requests_in_flight(self, *, endpoint: Literal["search", "upsert", "reset", "health", "unmatched"]) -> GaugeSeries:
+    def requests_in_flight(self, *, endpoint: Literal["search", "upsert", "delete", "items", "reset", "health", "unmatched"]) -> GaugeSeries:
         """`faiss_wrap_requests_in_flight`: Requests being answered."""
         return GaugeSeries(self._requests_in_flight.children((endpoint, )))
 

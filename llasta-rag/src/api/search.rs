@@ -1,9 +1,11 @@
 //! faiss-wrap's face.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::json::objects;
 use crate::pipeline::{Item, SearchResult};
+use crate::store::Filter;
 
 /// The most results one search gives.
 pub const MOST_RESULTS: usize = 50;
@@ -33,6 +35,20 @@ pub struct SearchRequest {
     /// Results wanted; taken as at least 1 and at most 50.
     #[serde(default = "five")]
     pub top_k: i64,
+    /// Which items it is searched among, by their metadata; without it all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+}
+
+impl SearchRequest {
+    /// A search as the service does it when nothing else is said.
+    pub fn new(query: impl Into<String>, top_k: i64) -> Self {
+        Self {
+            query: query.into(),
+            top_k,
+            filter: None,
+        }
+    }
 }
 
 fn five() -> i64 {
@@ -44,6 +60,70 @@ fn five() -> i64 {
 pub struct SearchResponse {
     /// Best first.
     pub results: Vec<SearchResult>,
+}
+
+/// `POST /delete`: either ids or a filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteRequest {
+    /// Items by their names; one that is not there is passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<String>>,
+    /// Items by their metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// Of the items that the filter means, those that stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+}
+
+/// What `POST /delete` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteResponse {
+    /// Items that were there.
+    pub deleted: usize,
+    /// Items there are now.
+    pub total_items: usize,
+}
+
+/// `POST /items`: what is stored, page by page, in the order in which it was first stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemsRequest {
+    /// Which items, by their metadata; without it all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// Where the page begins: 0, or what the page before it says under `next`.
+    #[serde(default)]
+    pub after: u64,
+    /// Items wanted; taken as at least 1 and at most 1000.
+    #[serde(default = "a_page")]
+    pub limit: usize,
+}
+
+/// The most items that one page of `POST /items` has.
+pub const MOST_ITEMS: usize = 1000;
+
+fn a_page() -> usize {
+    MOST_ITEMS
+}
+
+/// What `POST /items` answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemsResponse {
+    /// One page of them.
+    pub items: Vec<ItemName>,
+    /// Where the next page begins; nothing behind the last one.
+    pub next: Option<u64>,
+    /// Items there are in all, whatever the filter means.
+    pub total_items: usize,
+}
+
+/// An item without its text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemName {
+    /// The caller's name for it.
+    pub id: String,
+    /// What the caller stored with it.
+    pub metadata: Value,
 }
 
 /// What `POST /reset` answers.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Item, SearchResult};
 use crate::embed::{EmbedError, Embedder};
 use crate::index::{Index, IndexConfig, IndexError, Neighbour, Stamp, check_vector};
-use crate::store::{Store, StoreError, StoredItem, VectorSpace};
+use crate::store::{Filter, Store, StoreError, StoredItem, VectorSpace};
 
 /// How many rows are read or embedded at a time when the index or the vectors are made anew.
 const PAGE: usize = 1024;
@@ -200,6 +200,26 @@ impl Collection {
         Ok(keys.len())
     }
 
+    /// Deletes the items that a filter means, except those with an id of `keep`, and returns how many
+    /// those were. All of them go at once.
+    ///
+    /// # Errors
+    ///
+    /// A failing store or index.
+    pub fn delete_where<S: AsRef<str>>(
+        &self,
+        filter: &Filter,
+        keep: &[S],
+    ) -> Result<usize, CollectionError> {
+        let mut mirror = self.mirror();
+        self.catch_up(&mut mirror)?;
+        mirror.in_step = false;
+        let keys = self.store.delete_where(filter, keep)?.keys;
+        self.index.remove(&keys)?;
+        mirror.in_step = true;
+        Ok(keys.len())
+    }
+
     /// The query's vector; the zero vector for a query that says nothing.
     ///
     /// # Errors
@@ -224,6 +244,25 @@ impl Collection {
             return Ok(Vec::new());
         }
         Ok(self.index.search(query, k)?)
+    }
+
+    /// Like [`search_vector`](Self::search_vector), of the items that a filter means.
+    ///
+    /// # Errors
+    ///
+    /// As [`search_vector`](Self::search_vector), or a failing store.
+    pub fn search_among(
+        &self,
+        query: &[f32],
+        k: usize,
+        filter: &Filter,
+    ) -> Result<Vec<Neighbour>, CollectionError> {
+        if query.iter().all(|&value| value == 0.0) {
+            return Ok(Vec::new());
+        }
+        let among = self.store.keys(filter)?;
+        let mut found = self.index.search_many(&[query], k, Some(&among))?;
+        Ok(found.pop().unwrap_or_default())
     }
 
     /// The texts and metadata of neighbours, in the same order. One that was deleted since the search

@@ -17,11 +17,12 @@ use llasta_telemetry::schema::faiss_wrap::FaissWrapMetrics;
 
 use super::Opening;
 use crate::api::search::{
-    IndexHealth, MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest,
-    UpsertResponse,
+    DeleteRequest, DeleteResponse, IndexHealth, ItemName, ItemsRequest, ItemsResponse, MOST_ITEMS,
+    MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest, UpsertResponse,
 };
 use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
 use crate::pipeline::{Collection, CollectionError, Item, Scores, SearchResult};
+use crate::store::Named;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -55,11 +56,13 @@ pub fn router(
     let routes = Router::new()
         .route("/upsert", post(upsert))
         .route("/search", post(search))
+        .route("/delete", post(delete))
+        .route("/items", post(items))
         .route("/reset", post(reset))
         .route("/health", get(health));
     let router = refuse_others::<ApiError, _>(
         routes,
-        "POST /upsert, POST /search, POST /reset, GET /health and GET /metrics",
+        "POST /upsert, POST /search, POST /delete, POST /items, POST /reset, GET /health and GET /metrics",
     );
     let router = router
         .with_state(Arc::new(Service { opening, metrics }))
@@ -126,7 +129,7 @@ async fn search(
         Vec::new()
     } else {
         let collection = service.opening.ready().await;
-        blocking(move || find(&collection, &request.query, top_k)).await?
+        blocking(move || find(&collection, &request, top_k)).await?
     };
     service.metrics.searches().inc();
     service.metrics.search_results().add(results.len() as u64);
@@ -138,7 +141,12 @@ async fn search(
 }
 
 /// One search, in the three spans of the contract.
-fn find(collection: &Collection, query: &str, top_k: usize) -> Result<Vec<SearchResult>, ApiError> {
+fn find(
+    collection: &Collection,
+    request: &SearchRequest,
+    top_k: usize,
+) -> Result<Vec<SearchResult>, ApiError> {
+    let query = request.query.as_str();
     let index = collection.index();
     let span = Search::start(top_k, index.len());
     span.query(query);
@@ -156,9 +164,11 @@ fn find(collection: &Collection, query: &str, top_k: usize) -> Result<Vec<Search
         }?;
         let neighbours = {
             let span = IndexSearch::start(index.len(), top_k, index.factory(), index.device());
-            let neighbours = collection
-                .search_vector(&vector, top_k)
-                .inspect_err(|error| span.fail_with(error))?;
+            let neighbours = match &request.filter {
+                None => collection.search_vector(&vector, top_k),
+                Some(filter) => collection.search_among(&vector, top_k, filter),
+            };
+            let neighbours = neighbours.inspect_err(|error| span.fail_with(error))?;
             span.finish(neighbours.len());
             neighbours
         };
@@ -174,6 +184,67 @@ fn find(collection: &Collection, query: &str, top_k: usize) -> Result<Vec<Search
     }
     span.finish(found.len());
     Ok(found)
+}
+
+async fn delete(
+    State(service): State<Arc<Service>>,
+    JsonBody(request): JsonBody<DeleteRequest>,
+) -> Result<Json<DeleteResponse>, ApiError> {
+    let DeleteRequest { ids, filter, keep } = request;
+    if ids.is_some() == filter.is_some() {
+        return Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "say what to delete: either `ids` or a `filter`; everything goes with POST /reset",
+        ));
+    }
+    if ids.as_ref().is_some_and(Vec::is_empty) {
+        return Err(ApiError::field(
+            "ids",
+            "the list is empty: name at least one item",
+        ));
+    }
+    if ids.is_some() && !keep.is_empty() {
+        return Err(ApiError::field(
+            "keep",
+            "it goes with a `filter`: leave out of `ids` what is to stay",
+        ));
+    }
+    let collection = service.opening.ready().await;
+    blocking(move || {
+        let deleted = match filter {
+            Some(filter) => collection.delete_where(&filter, &keep),
+            None => collection.delete(&ids.unwrap_or_default()),
+        };
+        Ok(Json(DeleteResponse {
+            deleted: deleted.map_err(refusal)?,
+            total_items: collection.metadata_len().map_err(refusal)?,
+        }))
+    })
+    .await
+}
+
+async fn items(
+    State(service): State<Arc<Service>>,
+    JsonBody(request): JsonBody<ItemsRequest>,
+) -> Result<Json<ItemsResponse>, ApiError> {
+    let collection = service.opening.ready().await;
+    blocking(move || {
+        let limit = request.limit.clamp(1, MOST_ITEMS);
+        let listed = collection
+            .store()
+            .list(request.filter.as_ref(), request.after, limit)
+            .map_err(|error| refusal(error.into()))?;
+        let last = listed.last().map(|named| named.key);
+        Ok(Json(ItemsResponse {
+            next: last.filter(|_| listed.len() == limit),
+            items: listed
+                .into_iter()
+                .map(|Named { id, metadata, .. }| ItemName { id, metadata })
+                .collect(),
+            total_items: collection.metadata_len().map_err(refusal)?,
+        }))
+    })
+    .await
 }
 
 async fn reset(State(service): State<Arc<Service>>) -> Result<Json<ResetResponse>, ApiError> {

@@ -1,4 +1,4 @@
-//! Writing, reading and listing items.
+//! Writing and reading items.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde_json::Value;
@@ -214,7 +214,7 @@ pub(super) fn page<T: rusqlite::types::FromSql>(
 }
 
 /// SQLite's integers are signed; keys and generations count up from 1 and never get near the sign.
-fn key(row: &rusqlite::Row<'_>) -> rusqlite::Result<u64> {
+pub(super) fn key(row: &rusqlite::Row<'_>) -> rusqlite::Result<u64> {
     row.get::<_, i64>(0).map(|key| key as u64)
 }
 

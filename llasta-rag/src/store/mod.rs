@@ -13,14 +13,19 @@
 //! - `error.rs`: what can go wrong, and what to do about it;
 //! - `open.rs`: the folder, the lock, the schema and the connections;
 //! - `space.rs`: which model the vectors are of;
-//! - `items.rs`: writing, reading and listing items.
+//! - `items.rs`: writing and reading items;
+//! - `filter.rs`: [`Filter`], items by their metadata, and `listing.rs`: listing and deleting those.
 
 mod error;
+mod filter;
 mod items;
+mod listing;
 mod open;
 mod space;
 
 pub use self::error::StoreError;
+pub use self::filter::{Filter, FilterError};
+pub use self::listing::Named;
 pub use self::open::Store;
 
 use std::fmt;

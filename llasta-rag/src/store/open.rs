@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
+use super::filter::indexes;
 
 /// The version of the schema below, kept in the database's `user_version`.
 const FORMAT: i64 = 1;
@@ -93,9 +94,15 @@ impl Store {
             let tables: i64 =
                 transaction
                     .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-            if found == 0 && tables == 0 {
+            let found = if found == 0 && tables == 0 {
                 transaction.execute_batch(SCHEMA)?;
-                return Ok(FORMAT);
+                FORMAT
+            } else {
+                found
+            };
+            if found == FORMAT {
+                // They hold nothing of their own, so a store of any version may get them.
+                transaction.execute_batch(&indexes())?;
             }
             Ok(found)
         })?;

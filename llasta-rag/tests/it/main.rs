@@ -17,6 +17,7 @@ mod commands;
 mod crash;
 mod demo;
 mod faiss_wrap;
+mod faiss_wrap_filters;
 mod faiss_wrap_refusals;
 mod indexes;
 mod kept;

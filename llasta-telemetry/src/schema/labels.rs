@@ -56,6 +56,10 @@ pub enum IndexEndpoint {
     Search,
     /// `POST /upsert`.
     Upsert,
+    /// `POST /delete`.
+    Delete,
+    /// `POST /items`.
+    Items,
     /// `POST /reset`.
     Reset,
     /// `GET /health`.

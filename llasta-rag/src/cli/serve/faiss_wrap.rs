@@ -29,36 +29,31 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         &telemetry,
         arguments.service.max_body_bytes,
     );
+    let opening_now = opening.clone();
     let opened = tokio::task::spawn_blocking(carry_fn(move || {
         let embedder = embedder(&embed)?;
         let collection = Collection::open(&data_dir, embedder, index)
             .map_err(|error| Failure::of("faiss-wrap cannot start", &error))?;
         let (model, vectors) = (collection.embedder().model().to_owned(), collection.len());
-        opening.opened(collection);
+        opening_now.opened(collection);
         tracing::info!(model, vectors, "ready");
-        Ok::<_, Failure>(opening)
+        Ok::<_, Failure>(())
     }));
     let serving = serve(app, listener, &arguments.service);
     tokio::pin!(serving);
-    let opening = tokio::select! {
-        opened = opened => match opened {
-            Ok(opened) => Some(opened?),
-            Err(error) => return Err(Failure::of("faiss-wrap cannot start", &error)),
-        },
-        served = &mut serving => {
-            served?;
-            None
+    tokio::select! {
+        opened = opened => {
+            opened.map_err(|error| Failure::of("faiss-wrap cannot start", &error))??;
+            serving.await?;
         }
-    };
-    if let Some(opening) = opening {
-        serving.await?;
-        let saved = tokio::task::spawn_blocking(move || {
-            opening.collection().map(|collection| collection.save())
-        });
-        if let Ok(Some(Err(error))) = saved.await {
-            // Nothing is lost: the index is rebuilt from the store.
-            tracing::warn!(%error, "the index file could not be written: the next start takes longer");
-        }
+        served = &mut serving => served?,
+    }
+    let saved = tokio::task::spawn_blocking(move || {
+        opening.collection().map(|collection| collection.save())
+    });
+    if let Ok(Some(Err(error))) = saved.await {
+        // Nothing is lost: the index is rebuilt from the store.
+        tracing::warn!(%error, "the index file could not be written: the next start takes longer");
     }
     end(telemetry).await;
     Ok(())

@@ -96,10 +96,10 @@ impl fmt::Display for SearchError {
 
 async fn search(service: &Service, question: &str) -> Result<Vec<SearchResult>, SearchError> {
     let config = &service.config;
-    let body = SearchRequest {
-        query: question.to_owned(),
-        top_k: i64::try_from(config.top_k).unwrap_or(i64::MAX),
-    };
+    let body = SearchRequest::new(
+        question.to_owned(),
+        i64::try_from(config.top_k).unwrap_or(i64::MAX),
+    );
     let response = service
         .client
         .post(config.faiss_url("/search"))

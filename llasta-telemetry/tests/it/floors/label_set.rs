@@ -47,6 +47,14 @@ fn the_contracts_label_sets_read_like_the_contract() {
     );
     assert_eq!(
         IndexEndpoint::VALUES,
-        ["search", "upsert", "reset", "health", "unmatched"]
+        [
+            "search",
+            "upsert",
+            "delete",
+            "items",
+            "reset",
+            "health",
+            "unmatched"
+        ]
     );
 }
