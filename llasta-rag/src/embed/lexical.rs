@@ -66,6 +66,12 @@ impl LexicalEmbedder {
         })
     }
 
+    /// The embedder whose [`model`](Embedder::model) has this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let dimension = name.strip_prefix("llasta/lexical-hash-")?.parse().ok()?;
+        Self::new(dimension).ok().filter(|made| made.model == name)
+    }
+
     fn embed_one(&self, text: &str) -> Vec<f32> {
         let mut vector = vec![0.0; self.dimension];
         // The first component belongs to all texts; features share the others.

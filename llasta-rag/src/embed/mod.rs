@@ -8,12 +8,28 @@
 //! In reading order:
 //! - [`Embedder`], the trait, and [`EmbedError`] (this file);
 //! - `words.rs`: a text's words, their stems and how much they say;
-//! - `lexical.rs`: [`LexicalEmbedder`], which needs no model and no download.
+//! - `lexical.rs`: [`LexicalEmbedder`], which needs no model and no download;
+//! - `options.rs`: what can be chosen about a neural model, and all that it can give;
+//! - `model/`: [`NeuralEmbedder`], BERT and XLM-RoBERTa on the CPU (feature `candle`; `absent.rs`
+//!   stands in for it);
+//! - `tokens.rs`: [`TokenCounter`], which needs no weights.
 
+#[cfg(not(feature = "candle"))]
+mod absent;
 mod lexical;
+#[cfg(feature = "candle")]
+mod model;
+mod options;
+mod tokens;
 pub(crate) mod words;
 
+#[cfg(not(feature = "candle"))]
+pub use self::absent::{NeuralEmbedder, NeuralTokenizer};
 pub use self::lexical::LexicalEmbedder;
+#[cfg(feature = "candle")]
+pub use self::model::NeuralTokenizer;
+pub use self::options::{Embedding, Kinds, NeuralOptions, WeightType};
+pub use self::tokens::{TokenCounter, token_counter};
 
 use std::fmt;
 
@@ -32,6 +48,34 @@ pub trait Embedder: Send + Sync + fmt::Debug {
     ///
     /// A failing model.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// The vector of a text that is searched for and not stored. Some models treat the two
+    /// differently, and a queue lets queries go first.
+    ///
+    /// # Errors
+    ///
+    /// A failing model.
+    fn embed_query(&self, query: &str) -> Result<Vec<f32>, EmbedError> {
+        let mut vectors = self.embed(&[query])?;
+        match (vectors.pop(), vectors.is_empty()) {
+            (Some(vector), true) => Ok(vector),
+            _ => Err(EmbedError::Model {
+                model: self.model().to_owned(),
+                message: "it did not give one vector for one text".to_owned(),
+            }),
+        }
+    }
+
+    /// How many tokens the text has, without those that the model adds; words where there is no
+    /// tokenizer.
+    fn count_tokens(&self, text: &str) -> usize {
+        words::words(text).len()
+    }
+
+    /// The most tokens, counted so, that the model reads of a text; `None` where it reads all.
+    fn max_tokens(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Why an embedder could not be made or failed.
@@ -47,6 +91,54 @@ pub enum EmbedError {
         given: usize,
         /// The fewest allowed.
         least: usize,
+    },
+    /// A neural model in a build without them.
+    #[error(
+        "the embedding model {model:?} needs a build with the feature: cargo build -p llasta-rag --features {feature}; this build has llasta/lexical-hash-1024"
+    )]
+    NotCompiledIn {
+        /// What was asked for.
+        model: String,
+        /// The feature to turn on.
+        feature: &'static str,
+    },
+    /// Neither the built-in model nor a place where one could be.
+    #[error(
+        "there is no embedding model {given:?}: give llasta/lexical-hash-1024, or a folder with config.json and tokenizer.json, or a Hugging Face repository such as BAAI/bge-m3"
+    )]
+    UnknownModel {
+        /// What was asked for.
+        given: String,
+    },
+    /// A repository of the Hugging Face hub cannot be had.
+    #[error("the embedding model {model} cannot be had from the Hugging Face hub: {message}")]
+    Hub {
+        /// The repository.
+        model: String,
+        /// What is wrong and what to do.
+        message: String,
+    },
+    /// A file of the model is missing, damaged, or of a kind that cannot be run.
+    #[error("the embedding model {model} cannot be loaded: {file}: {message}")]
+    Checkpoint {
+        /// The model's name.
+        model: String,
+        /// Which of its files.
+        file: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// An output that the model has no weights for.
+    #[error(
+        "the embedding model {model} gives no {output}: its files have no {file}; bge-m3 is a model that has it"
+    )]
+    NoHead {
+        /// The model's name.
+        model: String,
+        /// What was asked for.
+        output: &'static str,
+        /// The file that is missing.
+        file: &'static str,
     },
     /// The model failed.
     #[error("the embedding model {model} failed: {message}")]
