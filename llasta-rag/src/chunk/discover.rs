@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ChunkError;
+use super::pattern::Pattern;
 
 /// What can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +15,13 @@ pub enum Format {
     Html,
     /// Paragraphs between blank lines.
     Text,
+    /// PDF, page by page.
+    Pdf,
 }
 
 impl Format {
     /// Every file name extension that is read, in lower case.
-    pub const EXTENSIONS: [&'static str; 5] = ["md", "markdown", "txt", "html", "htm"];
+    pub const EXTENSIONS: [&'static str; 6] = ["md", "markdown", "txt", "html", "htm", "pdf"];
 
     /// The format that a file's extension stands for, in any case.
     pub fn of(path: &Path) -> Option<Self> {
@@ -26,6 +29,7 @@ impl Format {
             "md" | "markdown" => Some(Self::Markdown),
             "html" | "htm" => Some(Self::Html),
             "txt" => Some(Self::Text),
+            "pdf" => Some(Self::Pdf),
             _ => None,
         }
     }
@@ -33,22 +37,26 @@ impl Format {
 
 /// The files that `paths` stand for, sorted, each once. Folders are walked to the bottom: hidden
 /// entries, other extensions and links to folders are passed over there. A file that is named itself
-/// must be readable.
+/// must be readable. A path that does not exist and has one of `*`, `?`, `[` or `{` is a pattern, such
+/// as `docs/**/*.pdf`: `**` stands for folders to any depth.
 ///
 /// # Errors
 ///
-/// A path that does not exist, a folder that cannot be listed, or a named file with an unknown
-/// extension.
+/// A path that does not exist, a folder that cannot be listed, a named file with an unknown extension,
+/// or a pattern that is none or that nothing matches.
 pub fn discover<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>, ChunkError> {
     let mut files = Vec::new();
-    let mut folders = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
+        if let Some(pattern) = Pattern::of(path) {
+            files.extend(pattern.files()?);
+            continue;
+        }
         let metadata = fs::metadata(path).map_err(|source| ChunkError::Io {
             path: path.to_owned(),
             source,
         })?;
         if metadata.is_dir() {
-            folders.push(path.to_owned());
+            walk(path, &mut files)?;
         } else if Format::of(path).is_some() {
             files.push(path.to_owned());
         } else {
@@ -57,6 +65,14 @@ pub fn discover<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>, ChunkError>
             });
         }
     }
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+/// Adds the files below a folder that can be read.
+pub(super) fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ChunkError> {
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let failed = |source| ChunkError::Io {
             path: folder.clone(),
@@ -75,9 +91,7 @@ pub fn discover<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>, ChunkError>
             }
         }
     }
-    files.sort();
-    files.dedup();
-    Ok(files)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -100,7 +114,7 @@ mod tests {
             "b.md",
             "a/z.TXT",
             "a/deep/er/x.html",
-            "c.pdf",
+            "c.ppt",
             ".hidden.md",
             ".git/config.txt",
             "a/.b/c.md",
@@ -118,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_named_file_of_another_kind_or_a_missing_one_is_an_error() {
-        let folder = folder_with(&["c.pdf"]);
-        let unsupported = discover(&[folder.path().join("c.pdf")]).unwrap_err();
+        let folder = folder_with(&["c.ppt"]);
+        let unsupported = discover(&[folder.path().join("c.ppt")]).unwrap_err();
         assert!(
             matches!(unsupported, ChunkError::Unsupported { .. }),
             "{unsupported}"

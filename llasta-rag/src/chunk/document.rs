@@ -9,6 +9,8 @@ pub struct Document {
     pub title: String,
     /// Its parts. A section without blocks is left out.
     pub sections: Vec<Section>,
+    /// Pages, from 1, that are damaged and therefore missing.
+    pub unread_pages: Vec<u32>,
 }
 
 /// What stands under one heading, up to the next one of any level.

@@ -7,27 +7,42 @@
 //! the subject is named.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::ChunkError;
 use super::document::{Block, BlockKind, Document, Section};
+use super::measure::{TokenCount, Unit};
 
-/// How large chunks are, in Unicode scalar values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How large chunks are.
+#[derive(Clone, Debug)]
 pub struct ChunkOptions {
     /// The most a chunk's text has, headings and overlap included.
-    pub max_chars: usize,
+    pub max: usize,
     /// The most a chunk repeats of the one before it.
-    pub overlap_chars: usize,
+    pub overlap: usize,
+    /// What both are given in.
+    pub unit: Unit,
 }
 
 impl Default for ChunkOptions {
     fn default() -> Self {
-        Self {
-            max_chars: 800,
-            overlap_chars: 100,
-        }
+        Self::chars(800, 100)
+    }
+}
+
+impl ChunkOptions {
+    /// Lengths in Unicode scalar values.
+    pub fn chars(max: usize, overlap: usize) -> Self {
+        let unit = Unit::Chars;
+        Self { max, overlap, unit }
+    }
+
+    /// Lengths in tokens, which for an embedding model are what limits a text.
+    pub fn tokens(max: usize, overlap: usize, counter: Arc<dyn TokenCount>) -> Self {
+        let unit = Unit::Tokens(counter);
+        Self { max, overlap, unit }
     }
 }
 
@@ -49,14 +64,12 @@ pub struct Chunk {
 ///
 /// [`ChunkError::Options`] for sizes that leave no room.
 pub fn split(document: &Document, options: &ChunkOptions) -> Result<Vec<Chunk>, ChunkError> {
-    let ChunkOptions {
-        max_chars,
-        overlap_chars,
-    } = *options;
-    if max_chars == 0 || overlap_chars >= max_chars {
+    let ChunkOptions { max, overlap, unit } = options;
+    if *max == 0 || overlap >= max {
         return Err(ChunkError::Options {
-            max_chars,
-            overlap_chars,
+            max: *max,
+            overlap: *overlap,
+            unit: unit.name(),
         });
     }
     let mut chunks = Vec::new();
@@ -88,7 +101,10 @@ fn section_slug(section: &Section, seen: &mut HashMap<String, usize>) -> String 
         .iter()
         .map(|heading| slug(heading))
         .collect();
-    let slug = slugs.join("/");
+    let slug = match section.page {
+        Some(page) if slugs.is_empty() => format!("page-{page}"),
+        _ => slugs.join("/"),
+    };
     let count = seen.entry(slug.clone()).or_insert(0);
     *count += 1;
     if *count == 1 {
@@ -108,21 +124,29 @@ fn slug(heading: &str) -> String {
 }
 
 fn section_texts(section: &Section, options: &ChunkOptions) -> Vec<String> {
+    let unit = &options.unit;
     let mut head = section.headings.join(" > ");
+    let mut head_length = unit.length(&head);
     if !head.is_empty() {
         head.push_str("\n\n");
+        head_length += unit.gap("\n\n");
     }
     // Headings that would fill the chunk are left to the metadata.
-    if count(&head) > options.max_chars / 3 {
+    let most = unit.limit(options.max);
+    if head_length > most / 3 {
         head.clear();
+        head_length = 0;
     }
-    let room = options.max_chars - count(&head);
-    let overlap_room = options.overlap_chars.min(room / 2);
-
+    let room = most - head_length;
     let mut packer = Packer {
+        unit,
         room,
-        overlap_room,
-        ..Packer::default()
+        overlap_room: unit.limit(options.overlap).min(room / 2),
+        gap: unit.gap("\n\n"),
+        bodies: Vec::new(),
+        body: String::new(),
+        body_length: 0,
+        has_own_text: false,
     };
     for block in &section.blocks {
         packer.add(block);
@@ -134,41 +158,43 @@ fn section_texts(section: &Section, options: &ChunkOptions) -> Vec<String> {
         .collect()
 }
 
-/// Packs the blocks of one section into bodies of at most `room` characters.
-#[derive(Default)]
-struct Packer {
+/// Packs the blocks of one section into bodies at most `room` long.
+struct Packer<'a> {
+    unit: &'a Unit,
     room: usize,
     overlap_room: usize,
+    /// What stands between two blocks.
+    gap: usize,
     bodies: Vec<String>,
     body: String,
-    body_chars: usize,
+    body_length: usize,
     /// Whether the body holds anything but the overlap.
     has_own_text: bool,
 }
 
-impl Packer {
+impl Packer<'_> {
     fn add(&mut self, block: &Block) {
-        let chars = count(&block.text);
-        if chars + self.separator_chars() <= self.room - self.body_chars {
-            return self.append(&block.text, chars);
+        let length = self.unit.length(&block.text);
+        if self.fits(length) {
+            return self.append(&block.text, length);
         }
         self.next_body();
         // The overlap yields to a block that fits only without it.
-        if chars <= self.room {
-            if chars + self.separator_chars() > self.room - self.body_chars {
+        if length <= self.room {
+            if !self.fits(length) {
                 self.clear_body();
             }
-            return self.append(&block.text, chars);
+            return self.append(&block.text, length);
         }
-        for part in cut(block, self.room - self.overlap_room.min(self.room - 1)) {
-            let chars = count(&part);
-            if chars + self.separator_chars() > self.room - self.body_chars {
+        for part in self.cut(block) {
+            let length = self.unit.length(&part);
+            if !self.fits(length) {
                 self.next_body();
             }
-            if chars + self.separator_chars() > self.room - self.body_chars {
+            if !self.fits(length) {
                 self.clear_body();
             }
-            self.append(&part, chars);
+            self.append(&part, length);
         }
     }
 
@@ -179,12 +205,16 @@ impl Packer {
         self.bodies
     }
 
-    fn separator_chars(&self) -> usize {
-        if self.body.is_empty() { 0 } else { 2 }
+    fn fits(&self, length: usize) -> bool {
+        self.body_length + self.gap_before() + length <= self.room
     }
 
-    fn append(&mut self, text: &str, chars: usize) {
-        self.body_chars += self.separator_chars() + chars;
+    fn gap_before(&self) -> usize {
+        if self.body.is_empty() { 0 } else { self.gap }
+    }
+
+    fn append(&mut self, text: &str, length: usize) {
+        self.body_length += self.gap_before() + length;
         if !self.body.is_empty() {
             self.body.push_str("\n\n");
         }
@@ -194,7 +224,7 @@ impl Packer {
 
     fn clear_body(&mut self) {
         self.body.clear();
-        self.body_chars = 0;
+        self.body_length = 0;
     }
 
     /// Closes the body and begins the next one with the end of it.
@@ -202,94 +232,63 @@ impl Packer {
         if !self.has_own_text {
             return;
         }
-        let overlap = ending(&self.body, self.overlap_room).to_owned();
+        let overlap = self.unit.ending(&self.body, self.overlap_room).to_owned();
         self.bodies.push(std::mem::replace(&mut self.body, overlap));
-        self.body_chars = count(&self.body);
+        self.body_length = self.unit.length(&self.body);
         self.has_own_text = false;
     }
-}
 
-/// The last words of a text, at most `limit` characters; of one long word nothing.
-fn ending(text: &str, limit: usize) -> &str {
-    let Some((start, _)) = text.char_indices().rev().take(limit).last() else {
-        return "";
-    };
-    let tail = &text[start..];
-    if start == 0 || text[..start].ends_with(char::is_whitespace) {
-        return tail.trim();
-    }
-    match tail.find(char::is_whitespace) {
-        Some(space) => tail[space..].trim(),
-        None => "",
-    }
-}
-
-/// Cuts a block into parts of at most `limit` characters, none of them blank.
-fn cut(block: &Block, limit: usize) -> Vec<String> {
-    match block.kind {
-        BlockKind::Paragraph => join_up_to(sentences(&block.text), " ", limit, ""),
-        BlockKind::Lines => join_up_to(block.text.lines(), "\n", limit, ""),
-        BlockKind::Table => {
-            let (first, rest) = block.text.split_once('\n').unwrap_or(("", &block.text));
-            if first.is_empty() || count(first) >= limit / 2 {
-                return join_up_to(block.text.lines(), "\n", limit, "");
-            }
-            join_up_to(rest.lines(), "\n", limit, &format!("{first}\n"))
-        }
-    }
-}
-
-/// Joins pieces into parts of at most `limit` characters, each beginning with `head`. A piece that is
-/// too long by itself is cut between words, and a word between characters.
-fn join_up_to<'a>(
-    pieces: impl Iterator<Item = &'a str>,
-    separator: &str,
-    limit: usize,
-    head: &str,
-) -> Vec<String> {
-    let limit = limit - count(head);
-    let mut parts: Vec<String> = Vec::new();
-    let mut part_chars = 0;
-    for piece in pieces {
-        for piece in cut_to(piece, limit) {
-            let chars = count(piece);
-            match parts.last_mut() {
-                Some(part) if part_chars + separator.len() + chars <= limit => {
-                    part.push_str(separator);
-                    part.push_str(piece);
-                    part_chars += separator.len() + chars;
+    /// Cuts a block into parts that leave room for the overlap, none of them blank.
+    fn cut(&self, block: &Block) -> Vec<String> {
+        let limit = self.room - self.overlap_room.min(self.room - 1);
+        match block.kind {
+            BlockKind::Paragraph => self.join_up_to(sentences(&block.text), " ", limit, ""),
+            BlockKind::Lines => self.join_up_to(block.text.lines(), "\n", limit, ""),
+            BlockKind::Table => {
+                let (first, rest) = block.text.split_once('\n').unwrap_or(("", &block.text));
+                if first.is_empty() || self.unit.length(first) >= limit / 2 {
+                    return self.join_up_to(block.text.lines(), "\n", limit, "");
                 }
-                _ => {
-                    parts.push(piece.to_owned());
-                    part_chars = chars;
-                }
+                self.join_up_to(rest.lines(), "\n", limit, &format!("{first}\n"))
             }
         }
     }
-    parts.retain(|part| !part.trim().is_empty());
-    parts
-        .into_iter()
-        .map(|part| format!("{head}{part}"))
-        .collect()
-}
 
-/// Pieces of at most `limit` characters, cut at the last space that allows it.
-fn cut_to(mut text: &str, limit: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    while let Some((end, _)) = text.char_indices().nth(limit) {
-        let space = text[..end]
-            .rfind(char::is_whitespace)
-            .filter(|&space| !text[..space].trim().is_empty());
-        let (piece, rest) = text.split_at(space.unwrap_or(end));
-        pieces.push(piece);
-        text = if space.is_some() {
-            rest.trim_start()
-        } else {
-            rest
-        };
+    /// Joins pieces into parts at most `limit` long, each beginning with `head`. A piece that is too
+    /// long by itself is cut between words, and a word between characters.
+    fn join_up_to<'a>(
+        &self,
+        pieces: impl Iterator<Item = &'a str>,
+        separator: &str,
+        limit: usize,
+        head: &str,
+    ) -> Vec<String> {
+        let limit = limit - self.unit.length(head).min(limit);
+        let gap = self.unit.gap(separator);
+        let mut parts: Vec<String> = Vec::new();
+        let mut part_length = 0;
+        for piece in pieces {
+            for piece in self.unit.cut(piece, limit) {
+                let length = self.unit.length(piece);
+                match parts.last_mut() {
+                    Some(part) if part_length + gap + length <= limit => {
+                        part.push_str(separator);
+                        part.push_str(piece);
+                        part_length += gap + length;
+                    }
+                    _ => {
+                        parts.push(piece.to_owned());
+                        part_length = length;
+                    }
+                }
+            }
+        }
+        parts.retain(|part| !part.trim().is_empty());
+        parts
+            .into_iter()
+            .map(|part| format!("{head}{part}"))
+            .collect()
     }
-    pieces.push(text);
-    pieces
 }
 
 /// The sentences of a text: cut behind `.`, `!`, `?` or their East Asian forms, and a space.
@@ -318,10 +317,6 @@ fn sentence_end(text: &str) -> usize {
     text.len()
 }
 
-fn count(text: &str) -> usize {
-    text.chars().count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Format, parse};
@@ -329,14 +324,7 @@ mod tests {
 
     fn chunks(markdown: &str, max_chars: usize, overlap_chars: usize) -> Vec<Chunk> {
         let document = parse("a.md", Format::Markdown, markdown);
-        split(
-            &document,
-            &ChunkOptions {
-                max_chars,
-                overlap_chars,
-            },
-        )
-        .unwrap()
+        split(&document, &ChunkOptions::chars(max_chars, overlap_chars)).unwrap()
     }
 
     fn texts(markdown: &str, max_chars: usize, overlap_chars: usize) -> Vec<String> {
@@ -419,6 +407,37 @@ mod tests {
     }
 
     #[test]
+    fn chunks_are_as_long_as_the_model_counts() {
+        let document = parse(
+            "a.md",
+            Format::Markdown,
+            "# One two\n\nthree four five. six seven eight.\n\nnine ten",
+        );
+        let words = Arc::new(|text: &str| text.split_whitespace().count());
+        let chunks = split(&document, &ChunkOptions::tokens(7, 1, words)).unwrap();
+        let texts: Vec<_> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "One two\n\nthree four five.",
+                "One two\n\nfive.\n\nsix seven eight.",
+                "One two\n\neight.\n\nnine ten"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_page_without_headings_names_its_chunks() {
+        let mut document = parse("a.pdf", Format::Text, "one");
+        document.sections[0].page = Some(7);
+        let chunk = &split(&document, &ChunkOptions::default()).unwrap()[0];
+        assert_eq!(
+            (chunk.id.as_str(), &chunk.metadata["page"]),
+            ("a.pdf#page-7:0", &Value::from(7))
+        );
+    }
+
+    #[test]
     fn headings_that_would_fill_the_chunk_are_left_to_the_metadata() {
         let chunk = &chunks("# A heading of many words\n\ntext", 24, 0)[0];
         assert_eq!(chunk.text, "text");
@@ -428,11 +447,8 @@ mod tests {
     #[test]
     fn sizes_without_room_are_refused() {
         let document = parse("a.txt", Format::Text, "text");
-        for (max_chars, overlap_chars) in [(0, 0), (10, 10)] {
-            let options = ChunkOptions {
-                max_chars,
-                overlap_chars,
-            };
+        for (max, overlap) in [(0, 0), (10, 10)] {
+            let options = ChunkOptions::chars(max, overlap);
             assert!(matches!(
                 split(&document, &options),
                 Err(ChunkError::Options { .. })

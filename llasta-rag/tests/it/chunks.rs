@@ -1,6 +1,7 @@
 //! Chunks keep their promises for any document.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use llasta_rag::chunk::{Chunk, ChunkOptions, Format, chunk_file, discover, parse, split};
 use proptest::collection::vec;
@@ -36,7 +37,7 @@ proptest! {
     fn chunks_fit_lose_nothing_and_have_ids_of_their_own(
         text in markdown(), max_chars in 40..400_usize, overlap_chars in 0..39_usize,
     ) {
-        let options = ChunkOptions { max_chars, overlap_chars };
+        let options = ChunkOptions::chars(max_chars, overlap_chars);
         let document = parse("a.md", Format::Markdown, &text);
         let chunks = split(&document, &options).unwrap();
         for chunk in &chunks {
@@ -56,11 +57,33 @@ proptest! {
     }
 
     #[test]
+    fn no_chunk_has_more_tokens_than_allowed_and_no_word_is_lost(
+        text in markdown(), max in 12..120_usize, overlap in 0..11_usize,
+    ) {
+        // A word is a token for each four letters that it begins.
+        let count = |text: &str| -> usize {
+            text.split_whitespace().map(|word| word.chars().count().div_ceil(4)).sum()
+        };
+        let options = ChunkOptions::tokens(max, overlap, Arc::new(count));
+        let document = parse("a.md", Format::Markdown, &text);
+        let chunks = split(&document, &options).unwrap();
+        for chunk in &chunks {
+            prop_assert!(count(&chunk.text) <= max, "{:?}", chunk.text);
+        }
+        let kept: HashSet<_> = chunks.iter().flat_map(|chunk| words_of(&chunk.text)).collect();
+        for block in document.sections.iter().flat_map(|section| &section.blocks) {
+            for word in words_of(&block.text) {
+                prop_assert!(kept.contains(&word), "{word:?} is lost");
+            }
+        }
+    }
+
+    #[test]
     fn no_input_and_no_size_breaks_a_parser(
         text in "(\\PC|[#|`<>\\-\n\t*&;/]|<p>|<pre>|</pre>|<table>|<td>|</table>|<h1>|</h1>|<li>|\n\n){0,60}",
         max_chars in 1..30_usize,
     ) {
-        let options = ChunkOptions { max_chars, overlap_chars: max_chars / 3 };
+        let options = ChunkOptions::chars(max_chars, max_chars / 3);
         for format in [Format::Markdown, Format::Html, Format::Text] {
             for chunk in split(&parse("a", format, &text), &options).unwrap() {
                 prop_assert!(chunk.text.chars().count() <= max_chars);

@@ -20,6 +20,7 @@ mod faiss_wrap;
 mod faiss_wrap_filters;
 mod faiss_wrap_refusals;
 mod indexes;
+mod ingest;
 mod kept;
 mod life;
 mod llm;

@@ -11,7 +11,7 @@ use super::super::values::{at_least, url};
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// Files and folders.
+    /// Files, folders, and patterns such as 'docs/**/*.pdf'.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 
@@ -26,4 +26,29 @@ pub(crate) struct IngestArgs {
     /// Characters that a chunk repeats of the one before it.
     #[arg(long, default_value_t = 100, value_parser = at_least(0_usize), value_name = "N")]
     pub(crate) overlap_chars: usize,
+
+    /// Most tokens of a chunk, instead of characters.
+    #[arg(long, value_parser = at_least(1_usize), value_name = "N", conflicts_with_all = ["max_chars", "overlap_chars"])]
+    pub(crate) max_tokens: Option<usize>,
+
+    /// Tokens that a chunk repeats of the one before it [default: an eighth of --max-tokens]
+    #[arg(long, value_parser = at_least(0_usize), value_name = "N", requires = "max_tokens")]
+    pub(crate) overlap_tokens: Option<usize>,
+
+    /// Embedding model whose tokens are counted; the built-in one counts words.
+    #[arg(
+        long,
+        env = "EMBED_MODEL",
+        default_value = "llasta/lexical-hash-1024",
+        value_name = "MODEL"
+    )]
+    pub(crate) embed_model: String,
+
+    /// Print the chunks and send nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Send everything, also what is in and unchanged.
+    #[arg(long)]
+    pub(crate) force: bool,
 }

@@ -12,7 +12,6 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use llasta_rag::chunk::ChunkOptions;
 use llasta_telemetry::testing::conform::Finding;
 use llasta_telemetry::testing::{CapturedSpan, OtlpReceiver};
 
@@ -60,18 +59,15 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     ];
     let chatbot_rag = Child::start("chatbot-rag", &receiver, &neighbours).await?;
 
-    let options = ChunkOptions::default();
-    let ingested = ingest::ingest(
-        faiss_wrap.url(),
-        std::slice::from_ref(&docs),
-        options,
-        !arguments.json,
-    )
-    .await?;
+    let how = ingest::How {
+        progress: !arguments.json,
+        ..ingest::How::default()
+    };
+    let ingested = ingest::ingest(faiss_wrap.url(), std::slice::from_ref(&docs), &how).await?;
     if let Some((path, why)) = ingested.failed.first() {
         return Err(Failure::new(format!("{}: {why}", path.display())));
     }
-    if ingested.total_items.is_none() {
+    if ingested.chunks == 0 {
         return Err(Failure::new(format!(
             "there is nothing to read in {}",
             docs.display()

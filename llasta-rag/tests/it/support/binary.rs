@@ -27,6 +27,14 @@ impl Ended {
         self
     }
 
+    /// Each of these stands in what it wrote to standard output.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.stdout.contains(word), "no {word:?}: {}", self.stdout);
+        }
+    }
+
     /// Each of these stands in what it wrote to standard error.
     #[track_caller]
     pub(crate) fn complains(&self, words: &[&str]) {

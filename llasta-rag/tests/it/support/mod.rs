@@ -5,6 +5,7 @@ mod binary;
 mod chat;
 mod checking;
 mod fake_llm;
+pub(crate) mod pdf;
 mod world;
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -17,7 +18,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
-pub(crate) use self::binary::{Ended, Llasta, client, run};
+pub(crate) use self::binary::{Ended, Llasta, client, command, run};
 pub(crate) use self::chat::{Chat, QUESTION, keys, question, streamed};
 pub(crate) use self::checking::{Checking, post_otlp};
 pub(crate) use self::fake_llm::{FakeLlm, Say};
