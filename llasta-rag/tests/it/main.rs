@@ -19,6 +19,7 @@ mod demo;
 mod faiss_wrap;
 mod faiss_wrap_filters;
 mod faiss_wrap_refusals;
+mod handbook;
 mod indexes;
 mod ingest;
 mod kept;
