@@ -12,22 +12,30 @@
 //! - `options.rs`: what can be chosen about a neural model, and all that it can give;
 //! - `model/`: [`NeuralEmbedder`], BERT and XLM-RoBERTa on the CPU (feature `candle`; `absent.rs`
 //!   stands in for it);
-//! - `tokens.rs`: [`TokenCounter`], which needs no weights.
+//! - `tokens.rs`: [`TokenCounter`], which needs no weights;
+//! - `openai.rs`: [`OpenAiEmbedder`], a model behind a server;
+//! - `batcher.rs` and `cache.rs`: [`Batcher`] and [`QueryCache`], embedders around another one.
 
 #[cfg(not(feature = "candle"))]
 mod absent;
+mod batcher;
+mod cache;
 mod lexical;
 #[cfg(feature = "candle")]
 mod model;
+mod openai;
 mod options;
 mod tokens;
 pub(crate) mod words;
 
 #[cfg(not(feature = "candle"))]
 pub use self::absent::{NeuralEmbedder, NeuralTokenizer};
+pub use self::batcher::{BatchLimits, Batcher, Waiting};
+pub use self::cache::QueryCache;
 pub use self::lexical::LexicalEmbedder;
 #[cfg(feature = "candle")]
-pub use self::model::NeuralTokenizer;
+pub use self::model::{NeuralEmbedder, NeuralTokenizer};
+pub use self::openai::{OpenAiEmbedder, OpenAiOptions};
 pub use self::options::{Embedding, Kinds, NeuralOptions, WeightType};
 pub use self::tokens::{TokenCounter, token_counter};
 
@@ -56,7 +64,7 @@ pub trait Embedder: Send + Sync + fmt::Debug {
     ///
     /// A failing model.
     fn embed_query(&self, query: &str) -> Result<Vec<f32>, EmbedError> {
-        let mut vectors = self.embed(&[query])?;
+        let mut vectors = self.embed_queries(&[query])?;
         match (vectors.pop(), vectors.is_empty()) {
             (Some(vector), true) => Ok(vector),
             _ => Err(EmbedError::Model {
@@ -64,6 +72,16 @@ pub trait Embedder: Send + Sync + fmt::Debug {
                 message: "it did not give one vector for one text".to_owned(),
             }),
         }
+    }
+
+    /// Like [`embed_query`](Self::embed_query), for several at a time. A model that treats queries in
+    /// its own way does so here.
+    ///
+    /// # Errors
+    ///
+    /// A failing model.
+    fn embed_queries(&self, queries: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed(queries)
     }
 
     /// How many tokens the text has, without those that the model adds; words where there is no
@@ -139,6 +157,24 @@ pub enum EmbedError {
         output: &'static str,
         /// The file that is missing.
         file: &'static str,
+    },
+    /// As many calls wait for the model as may.
+    #[error(
+        "the embedding model is busy: {waiting} calls wait for it; try again, or allow more with --embed-queue"
+    )]
+    Busy {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// A server that makes vectors could not be reached, refused, or made something else.
+    #[error("the embedding server at {url} did not embed with {model}: {message}")]
+    Server {
+        /// The model's name there.
+        model: String,
+        /// Where it is.
+        url: String,
+        /// What went wrong.
+        message: String,
     },
     /// The model failed.
     #[error("the embedding model {model} failed: {message}")]

@@ -16,6 +16,8 @@ mod collection;
 mod commands;
 mod crash;
 mod demo;
+#[cfg(feature = "candle")]
+mod embed_model;
 mod faiss_wrap;
 mod faiss_wrap_filters;
 mod faiss_wrap_refusals;

@@ -8,6 +8,7 @@ use hf_hub::api::sync::{ApiBuilder, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::super::EmbedError;
+use crate::api::chain;
 
 /// A model's files. A file is downloaded when it is asked for.
 pub(super) struct Files {
@@ -194,20 +195,6 @@ fn hub(model: &str, message: impl Display) -> EmbedError {
         model: model.to_owned(),
         message: message.to_string(),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let said = source.to_string();
-        if !message.contains(&said) {
-            message.push_str(": ");
-            message.push_str(&said);
-        }
-        cause = source.source();
-    }
-    message
 }
 
 /// A folder of the hub's cache, else the name under which the model's README loads it, else the

@@ -58,12 +58,13 @@ impl NeuralTokenizer {
             .with_truncation(None)
             .map_err(|error| files.damaged(FILE, error))?;
         tokenizer.with_padding(None);
-        let vocabulary = tokenizer.get_vocab_size(true);
-        if vocabulary > config.vocabulary {
+        let largest = tokenizer.get_vocab(true).into_values().max();
+        if largest.is_none_or(|id| id as usize >= config.vocabulary) {
             return Err(files.damaged(
                 FILE,
                 format!(
-                    "it has {vocabulary} tokens, more than the {} that config.json gives the model: they are not of one model",
+                    "it has ids up to {}, and config.json gives the model {} of them: they are not of one model",
+                    largest.unwrap_or_default(),
                     config.vocabulary
                 ),
             ));
