@@ -3,7 +3,7 @@
 //! Two services that teams copy from and run, and what they are made of. In reading order:
 //! [`chunk`] cuts documents, [`embed`] makes vectors of texts, [`index`] finds the nearest,
 //! [`store`] keeps what was acknowledged, [`generate`] speaks with an LLM, [`pipeline`] puts them
-//! together, [`api`] is what the services say over HTTP, [`service`] the services themselves.
+//! together, [`schema`] is what they say beyond the contract, [`api`] is what the services say over HTTP, [`service`] the services themselves.
 
 pub mod api;
 pub mod chunk;
@@ -12,5 +12,6 @@ pub mod generate;
 pub mod index;
 mod json;
 pub mod pipeline;
+pub mod schema;
 pub mod service;
 pub mod store;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::json::objects;
-use crate::pipeline::{Item, SearchResult};
+use crate::pipeline::{Item, Retrieval, SearchResult};
 use crate::store::Filter;
 
 /// The most results one search gives.
@@ -38,6 +38,9 @@ pub struct SearchRequest {
     /// Which items it is searched among, by their metadata; without it all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// How it is searched; without it as the service was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<Retrieval>,
 }
 
 impl SearchRequest {
@@ -47,6 +50,7 @@ impl SearchRequest {
             query: query.into(),
             top_k,
             filter: None,
+            retrieval: None,
         }
     }
 }

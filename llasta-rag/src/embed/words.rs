@@ -91,7 +91,7 @@ fn stem(word: &str) -> String {
     stem
 }
 
-fn is_stop(word: &str) -> bool {
+pub(crate) fn is_stop(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
 

@@ -7,15 +7,18 @@
 //! In reading order:
 //! - [`Item`] and [`SearchResult`]: what goes in and out (this file);
 //! - `collection.rs`: [`Collection`], the store, the index and the embedder as one;
+//! - `hybrid.rs`: [`Retrieval`], [`terms`] and [`fuse`], search by words beside search by meaning;
 //! - `context.rs`: [`filter`], [`build_context`], [`insert_context`] and [`disable_thinking`];
 //! - `scores.rs`: [`Scores`], what is said of them.
 
 mod collection;
 mod context;
+mod hybrid;
 mod scores;
 
 pub use self::collection::{Collection, CollectionError, Upserted};
 pub use self::context::{Context, build_context, disable_thinking, filter, insert_context};
+pub use self::hybrid::{DEPTH, Retrieval, fuse, terms};
 pub use self::scores::Scores;
 
 use serde::{Deserialize, Deserializer, Serialize};

@@ -21,7 +21,11 @@ use crate::api::search::{
     MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest, UpsertResponse,
 };
 use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
-use crate::pipeline::{Collection, CollectionError, Item, Scores, SearchResult};
+use crate::index::Neighbour;
+use crate::pipeline::{
+    Collection, CollectionError, DEPTH, Item, Retrieval, Scores, SearchResult, terms,
+};
+use crate::schema::hybrid::{Fuse, TextSearch};
 use crate::store::Named;
 
 /// What the handlers share.
@@ -29,14 +33,38 @@ use crate::store::Named;
 struct Service {
     opening: Opening,
     metrics: FaissWrapMetrics,
+    retrieval: Retrieval,
+}
+
+/// How the service is set up.
+#[derive(Debug, Clone, Copy)]
+pub struct FaissWrapConfig {
+    /// Largest body that is read.
+    pub max_body_bytes: usize,
+    /// How items are found where a request does not say it.
+    pub retrieval: Retrieval,
+}
+
+impl From<usize> for FaissWrapConfig {
+    /// Dense retrieval, with this as the largest body.
+    fn from(max_body_bytes: usize) -> Self {
+        Self {
+            max_body_bytes,
+            retrieval: Retrieval::Dense,
+        }
+    }
 }
 
 /// The service around a collection.
 pub fn router(
     collection: impl Into<Opening>,
     telemetry: &Telemetry,
-    max_body_bytes: usize,
+    config: impl Into<FaissWrapConfig>,
 ) -> Router {
+    let FaissWrapConfig {
+        max_body_bytes,
+        retrieval,
+    } = config.into();
     let opening = collection.into();
     let metrics = FaissWrapMetrics::register(telemetry.registry());
     let (gauges, sizes) = (metrics.clone(), opening.clone());
@@ -65,7 +93,11 @@ pub fn router(
         "POST /upsert, POST /search, POST /delete, POST /items, POST /reset, GET /health and GET /metrics",
     );
     let router = router
-        .with_state(Arc::new(Service { opening, metrics }))
+        .with_state(Arc::new(Service {
+            opening,
+            metrics,
+            retrieval,
+        }))
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(layer)
         .merge(telemetry.metrics_route());
@@ -129,7 +161,8 @@ async fn search(
         Vec::new()
     } else {
         let collection = service.opening.ready().await;
-        blocking(move || find(&collection, &request, top_k)).await?
+        let retrieval = request.retrieval.unwrap_or(service.retrieval);
+        blocking(move || find(&collection, &request, retrieval, top_k)).await?
     };
     service.metrics.searches().inc();
     service.metrics.search_results().add(results.len() as u64);
@@ -140,13 +173,18 @@ async fn search(
     Ok(Json(SearchResponse { results }))
 }
 
-/// One search, in the three spans of the contract.
+/// One search, in the three spans of the contract, and two more where it is hybrid.
 fn find(
     collection: &Collection,
     request: &SearchRequest,
+    retrieval: Retrieval,
     top_k: usize,
 ) -> Result<Vec<SearchResult>, ApiError> {
     let query = request.query.as_str();
+    let depth = match retrieval {
+        Retrieval::Dense => top_k,
+        Retrieval::Hybrid => top_k.max(DEPTH),
+    };
     let index = collection.index();
     let span = Search::start(top_k, index.len());
     span.query(query);
@@ -163,14 +201,18 @@ fn find(
                 .inspect_err(|error| span.fail_with(error))
         }?;
         let neighbours = {
-            let span = IndexSearch::start(index.len(), top_k, index.factory(), index.device());
+            let span = IndexSearch::start(index.len(), depth, index.factory(), index.device());
             let neighbours = match &request.filter {
-                None => collection.search_vector(&vector, top_k),
-                Some(filter) => collection.search_among(&vector, top_k, filter),
+                None => collection.search_vector(&vector, depth),
+                Some(filter) => collection.search_among(&vector, depth, filter),
             };
             let neighbours = neighbours.inspect_err(|error| span.fail_with(error))?;
             span.finish(neighbours.len());
             neighbours
+        };
+        let neighbours = match retrieval {
+            Retrieval::Dense => neighbours,
+            Retrieval::Hybrid => with_words(collection, request, &vector, &neighbours, top_k)?,
         };
         collection.fetch(&neighbours)
     });
@@ -184,6 +226,31 @@ fn find(
     }
     span.finish(found.len());
     Ok(found)
+}
+
+/// What the query's words find joins what its vector found.
+fn with_words(
+    collection: &Collection,
+    request: &SearchRequest,
+    vector: &[f32],
+    dense: &[Neighbour],
+    top_k: usize,
+) -> Result<Vec<Neighbour>, CollectionError> {
+    let terms = terms(&request.query);
+    let text = {
+        let span = TextSearch::start(terms.len());
+        let text = collection
+            .search_text(&terms, top_k.max(DEPTH), request.filter.as_ref())
+            .inspect_err(|error| span.fail_with(error))?;
+        span.finish(text.len());
+        text
+    };
+    let span = Fuse::start(dense.len(), text.len());
+    let (fused, all) = collection
+        .fuse(vector, dense, &text, top_k)
+        .inspect_err(|error| span.fail_with(error))?;
+    span.finish(all);
+    Ok(fused)
 }
 
 async fn delete(

@@ -172,7 +172,7 @@ impl Store {
             .map_err(|error| self.damaged_row(key, format!("metadata that is no JSON: {error}")))
     }
 
-    fn damaged_row(&self, key: u64, reason: String) -> StoreError {
+    pub(super) fn damaged_row(&self, key: u64, reason: String) -> StoreError {
         StoreError::DamagedRow {
             path: self.path.clone(),
             key,
@@ -225,7 +225,7 @@ pub(super) fn to_bytes(vector: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-fn from_bytes(bytes: &[u8], dimension: usize) -> Option<Vec<f32>> {
+pub(super) fn from_bytes(bytes: &[u8], dimension: usize) -> Option<Vec<f32>> {
     let (values, rest) = bytes.as_chunks();
     let whole = rest.is_empty() && values.len() == dimension;
     whole.then(|| {

@@ -14,7 +14,8 @@
 //! - `open.rs`: the folder, the lock, the schema and the connections;
 //! - `space.rs`: which model the vectors are of;
 //! - `items.rs`: writing and reading items;
-//! - `filter.rs`: [`Filter`], items by their metadata, and `listing.rs`: listing and deleting those.
+//! - `filter.rs`: [`Filter`], items by their metadata, and `listing.rs`: listing and deleting those;
+//! - `text.rs`: items by their words.
 
 mod error;
 mod filter;
@@ -22,6 +23,7 @@ mod items;
 mod listing;
 mod open;
 mod space;
+mod text;
 
 pub use self::error::StoreError;
 pub use self::filter::{Filter, FilterError};

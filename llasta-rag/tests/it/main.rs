@@ -22,6 +22,7 @@ mod faiss_wrap;
 mod faiss_wrap_filters;
 mod faiss_wrap_refusals;
 mod handbook;
+mod hybrid;
 mod indexes;
 mod ingest;
 mod kept;

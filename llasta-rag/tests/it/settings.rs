@@ -36,6 +36,8 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "llasta/lexical-hash-1024",
                 "INDEX",
                 "auto, exact or faiss",
+                "RETRIEVAL",
+                "[default: dense]",
             ],
         ),
         (
@@ -74,7 +76,17 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
         (&["serve"], &["faiss-wrap", "chatbot-rag", "llm"]),
         (
             &["ingest"],
-            &["FAISS_WRAP_URL", "[default: 800]", "[default: 100]", "HTML"],
+            &[
+                "FAISS_WRAP_URL",
+                "[default: 800]",
+                "[default: 100]",
+                "HTML",
+                "PDF",
+                "--max-tokens",
+                "EMBED_MODEL",
+                "--dry-run",
+                "--force",
+            ],
         ),
         (
             &["ask"],
@@ -199,7 +211,7 @@ async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
 
 #[tokio::test]
 async fn what_is_wrong_in_the_environment_is_named_with_what_is_allowed() {
-    let bad: [(&[&str], &str, &str, &[&str]); 14] = [
+    let bad: [(&[&str], &str, &str, &[&str]); 15] = [
         (&["serve", "llm"], "APP_PORT", "abc", &["0 to 65535"]),
         (&CHATBOT, "APP_HOST", "localhost", &[]),
         (&CHATBOT, "RAG_MIN_SCORE", "2", &["0 to 1"]),
@@ -208,6 +220,7 @@ async fn what_is_wrong_in_the_environment_is_named_with_what_is_allowed() {
         (&CHATBOT, "VLLM_BASE_URL", "vllm", &["http://"]),
         (&FAISS, "EMBED_MODEL", "foo", &["llasta/lexical-hash-1024"]),
         (&FAISS, "INDEX", "foo", &["auto, exact or faiss"]),
+        (&FAISS, "RETRIEVAL", "sparse", &["dense or hybrid"]),
         (&LLM, "LLM_CONCURRENCY", "0", &["1 to 65535"]),
         (&LLM, "LLASTA_LOG_FORMAT", "x", &["json or pretty"]),
         (

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use llasta_rag::pipeline::Retrieval;
 
 use super::super::values::whole;
 use super::{EmbedArgs, IndexArgs, ServiceArgs};
@@ -33,4 +34,8 @@ pub(crate) struct FaissWrapArgs {
 
     #[command(flatten)]
     pub(crate) index: IndexArgs,
+
+    /// How searches find where they do not say it: dense, by vectors, or hybrid, by words too.
+    #[arg(long, env = "RETRIEVAL", default_value_t = Retrieval::Dense, value_parser = str::parse::<Retrieval>, value_name = "KIND")]
+    pub(crate) retrieval: Retrieval,
 }

@@ -42,7 +42,11 @@ pub(crate) enum Command {
     /// Run one of the services until it is told to stop (SIGTERM or Ctrl-C).
     #[command(subcommand)]
     Serve(Service),
-    /// Put documents into faiss-wrap: Markdown, plain text and HTML.
+    /// Put documents into faiss-wrap: PDF, Markdown, plain text and HTML.
+    ///
+    /// What is in and unchanged is not sent again, chunks that a file no longer has are deleted, and a
+    /// text that is there under another name is skipped. A run that was cut off goes on when it is
+    /// started again.
     Ingest(IngestArgs),
     /// Ask chatbot-rag a question and print its answer with the sources.
     Ask(AskArgs),

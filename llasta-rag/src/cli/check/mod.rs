@@ -30,7 +30,11 @@ pub(super) async fn run(arguments: &CheckArgs) -> Result<(), Failure> {
             "there is nothing to check: leave --no-otlp out, or name a --metrics page or a --logs file",
         ));
     }
-    let schema = schema::merged(&arguments.schema)?;
+    let schema = if arguments.schema.is_empty() {
+        llasta_rag::schema::all().map_err(Failure::new)?
+    } else {
+        schema::merged(&arguments.schema)?
+    };
     let began = Instant::now();
     // Whoever reads that it listens may interrupt it.
     let interrupted =

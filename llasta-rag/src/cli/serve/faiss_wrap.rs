@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use llasta_rag::embed::{Embedder, LexicalEmbedder};
-use llasta_rag::pipeline::Collection;
+use llasta_rag::pipeline::{Collection, Retrieval};
+use llasta_rag::service::faiss_wrap::FaissWrapConfig;
 use llasta_rag::service::{Opening, faiss_wrap};
 use llasta_telemetry::context::carry_fn;
 
@@ -21,19 +22,28 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         data_dir,
         embed,
         index,
+        retrieval,
         ..
     } = arguments;
     let opening = Opening::new(embed.embed_model.clone());
     let app = faiss_wrap::router(
         opening.clone(),
         &telemetry,
-        arguments.service.max_body_bytes,
+        FaissWrapConfig {
+            max_body_bytes: arguments.service.max_body_bytes,
+            retrieval,
+        },
     );
     let opening_now = opening.clone();
     let opened = tokio::task::spawn_blocking(carry_fn(move || {
         let embedder = embedder(&embed)?;
         let collection = Collection::open(&data_dir, embedder, index)
             .map_err(|error| Failure::of("faiss-wrap cannot start", &error))?;
+        if retrieval == Retrieval::Hybrid {
+            collection
+                .prepare_text_search()
+                .map_err(|error| Failure::of("faiss-wrap cannot start", &error))?;
+        }
         let (model, vectors) = (collection.embedder().model().to_owned(), collection.len());
         opening_now.opened(collection);
         tracing::info!(model, vectors, "ready");

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use llasta_rag::schema::hybrid;
 use llasta_telemetry::{Guard, Telemetry};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -28,7 +29,9 @@ pub(super) async fn run(service: Service) -> Result<(), Failure> {
 }
 
 fn telemetry(name: &str, arguments: &ServiceArgs) -> Result<Guard, Failure> {
-    let mut builder = Telemetry::builder(name).version(env!("CARGO_PKG_VERSION"));
+    let mut builder = Telemetry::builder(name)
+        .version(env!("CARGO_PKG_VERSION"))
+        .schema(&hybrid::NAMESPACE);
     if let Some(endpoint) = &arguments.otlp_endpoint {
         builder = builder.otlp_endpoint(endpoint);
     }

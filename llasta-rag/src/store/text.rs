@@ -1,0 +1,213 @@
+//! Items by the words of their texts: BM25, by SQLite's FTS5.
+
+use rusqlite::params_from_iter;
+use rusqlite::types::Value as SqlValue;
+
+use super::items::{from_bytes, key};
+use super::open::Failure;
+use super::space::recorded_space;
+use super::{Filter, Store, StoreError};
+
+/// The table has no texts of its own but points at those of `items`; the triggers keep both in step,
+/// whoever writes. Porter's stemmer takes English endings off and leaves other words alone.
+const TEXT_INDEX: &str = "
+    CREATE VIRTUAL TABLE items_text USING fts5 (
+        text, content = 'items', content_rowid = 'key',
+        tokenize = 'porter unicode61 remove_diacritics 2'
+    );
+    CREATE TRIGGER items_text_insert AFTER INSERT ON items BEGIN
+        INSERT INTO items_text (rowid, text) VALUES (new.key, new.text);
+    END;
+    CREATE TRIGGER items_text_delete AFTER DELETE ON items BEGIN
+        INSERT INTO items_text (items_text, rowid, text) VALUES ('delete', old.key, old.text);
+    END;
+    CREATE TRIGGER items_text_update AFTER UPDATE OF text ON items BEGIN
+        INSERT INTO items_text (items_text, rowid, text) VALUES ('delete', old.key, old.text);
+        INSERT INTO items_text (rowid, text) VALUES (new.key, new.text);
+    END;
+    INSERT INTO items_text (items_text) VALUES ('rebuild');
+";
+
+impl Store {
+    /// Makes the index of words, unless it is there. That takes a while for many items, and writers wait;
+    /// from then on every write keeps it up.
+    ///
+    /// # Errors
+    ///
+    /// A failing database; nothing is then made.
+    pub fn prepare_text_search(&self) -> Result<(), StoreError> {
+        let there = "SELECT count(*) FROM sqlite_schema WHERE name = 'items_text'";
+        let is_there = |transaction: &rusqlite::Transaction<'_>| {
+            let tables: i64 = transaction
+                .prepare_cached(there)?
+                .query_row([], |row| row.get(0))?;
+            Ok::<_, Failure>(tables > 0)
+        };
+        if self.read(is_there)? {
+            return Ok(());
+        }
+        self.write(|transaction| {
+            if !is_there(transaction)? {
+                transaction.execute_batch(TEXT_INDEX)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The keys of the at most `k` items whose texts have any of these words, best first by BM25, of those
+    /// that a filter means. Words are taken as they are: nothing in them is syntax.
+    ///
+    /// # Errors
+    ///
+    /// A failing database, or one without [`prepare_text_search`](Self::prepare_text_search).
+    pub fn search_text(
+        &self,
+        words: &[&str],
+        k: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<u64>, StoreError> {
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let quoted = words
+            .iter()
+            .map(|word| format!("\"{}\"", word.replace('"', "\"\"").replace('\0', " ")));
+        let mut parameters = vec![
+            SqlValue::Text(quoted.collect::<Vec<_>>().join(" OR ")),
+            SqlValue::Integer(i64::try_from(k).unwrap_or(i64::MAX)),
+        ];
+        let among = filter.map_or_else(String::new, |filter| {
+            let condition = filter.condition(&mut parameters);
+            format!("AND rowid IN (SELECT key FROM items WHERE {condition})")
+        });
+        let sql = format!(
+            "SELECT rowid FROM items_text WHERE items_text MATCH ?1 {among} ORDER BY rank, rowid LIMIT ?2"
+        );
+        self.read(|transaction| {
+            let mut select = transaction.prepare_cached(&sql)?;
+            let keys = select
+                .query_map(params_from_iter(&parameters), key)?
+                .collect::<Result<_, _>>()?;
+            Ok(keys)
+        })
+    }
+
+    /// The vectors under these keys. A key without a row is passed over.
+    ///
+    /// # Errors
+    ///
+    /// A damaged row, or a failing database.
+    pub fn vectors(&self, keys: &[u64]) -> Result<Vec<(u64, Vec<f32>)>, StoreError> {
+        self.read(|transaction| {
+            let dimension = recorded_space(transaction)?
+                .ok_or(StoreError::Unclaimed)?
+                .dimension;
+            let mut select =
+                transaction.prepare_cached("SELECT key, vector FROM items WHERE key = ?1")?;
+            let mut vectors = Vec::with_capacity(keys.len());
+            for &wanted in keys {
+                let mut rows = select.query([i64::try_from(wanted).unwrap_or(-1)])?;
+                let Some(row) = rows.next()? else { continue };
+                let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
+                let vector = from_bytes(bytes, dimension).ok_or_else(|| {
+                    Failure::from(self.damaged_row(wanted, "a vector of another size".to_owned()))
+                })?;
+                vectors.push((wanted, vector));
+            }
+            Ok(vectors)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{StoredItem, VectorSpace};
+    use super::*;
+    use serde_json::json;
+
+    fn item(id: &str, text: &str) -> StoredItem {
+        StoredItem {
+            id: id.to_owned(),
+            text: text.to_owned(),
+            metadata: json!({ "source": id }),
+            vector: vec![1.0],
+        }
+    }
+
+    fn opened() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let model = "m".to_owned();
+        store
+            .claim(&VectorSpace {
+                model,
+                dimension: 1,
+            })
+            .unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn the_index_of_words_has_what_was_there_and_follows_what_changes() {
+        let (folder, store) = opened();
+        let keys = store
+            .upsert(&[
+                item("a", "red ships"),
+                item("b", "blue ships"),
+                item("c", "cats"),
+            ])
+            .unwrap()
+            .keys;
+        store.prepare_text_search().unwrap();
+        let found = |store: &Store, word: &str| store.search_text(&[word], 9, None).unwrap();
+        assert_eq!(found(&store, "ship"), keys[..2]);
+        store.upsert(&[item("a", "green cats")]).unwrap();
+        assert_eq!(found(&store, "ships"), keys[1..2]);
+        assert_eq!(found(&store, "green"), keys[..1]);
+        store.delete(&["c"]).unwrap();
+        assert_eq!(found(&store, "cats"), keys[..1]);
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        store.prepare_text_search().unwrap();
+        assert_eq!(found(&store, "ships"), keys[1..2]);
+        let only = Filter::one("source", "b");
+        assert_eq!(
+            store
+                .search_text(&["ships", "cats"], 9, Some(&only))
+                .unwrap(),
+            keys[1..2]
+        );
+        store.reset().unwrap();
+        assert!(found(&store, "ships").is_empty());
+    }
+
+    #[test]
+    fn no_word_is_syntax() {
+        let (_folder, store) = opened();
+        let key = store
+            .upsert(&[item("a", "near and not or column text")])
+            .unwrap()
+            .keys[0];
+        store.prepare_text_search().unwrap();
+        for word in [
+            "\"",
+            "*",
+            "text:",
+            "NEAR(",
+            ")",
+            "a\" OR \"b",
+            "-",
+            "^",
+            "\0",
+            "{text}",
+            "",
+        ] {
+            let found = store.search_text(&[word], 9, None).unwrap();
+            assert!(found.len() <= 1, "{word:?}");
+        }
+        assert_eq!(
+            store.search_text(&["NOT", "zebra"], 9, None).unwrap(),
+            [key]
+        );
+    }
+}
