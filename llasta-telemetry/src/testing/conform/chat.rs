@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::excuse::{Found, excused};
 use super::finding::{Finding, FindingId, Findings, Signal};
+use super::retried::replaced;
 use super::tree::{CHAT, CHATBOT, FAISS_WRAP, LLM_CALL, Node, TREE};
 use super::{time, values};
 use crate::schema::Schema;
@@ -16,7 +17,8 @@ type Trace<'a> = Vec<&'a CapturedSpan>;
 /// once, of the right kind, from the right service and under the right parent, in one trace.
 ///
 /// Streamed or not, the tree is the same. A request that fails, is refused or is given up lacks
-/// what it did not reach. Spans of the LLM server's own may stand under the request to it. Without
+/// what it did not reach. A call that reached nobody may stand beside the one that was sent instead.
+/// Spans of the LLM server's own may stand under the request to it. Without
 /// any chat request, the trace that comes closest is compared.
 ///
 /// Attributes are left to [`spans`](super::spans()); of the schema, this uses which spans it has.
@@ -111,14 +113,18 @@ struct Chat<'a> {
     schema: &'a Schema,
     trace: &'a [&'a CapturedSpan],
     found: Found<'a>,
+    /// Attempts that another one took the place of.
+    replaced: HashSet<&'a str>,
 }
 
 impl<'a> Chat<'a> {
     fn new(schema: &'a Schema, trace: &'a [&'a CapturedSpan]) -> Self {
+        let replaced = replaced(trace);
         Self {
             schema,
             trace,
-            found: assign(trace),
+            found: assign(trace, &replaced),
+            replaced,
         }
     }
 
@@ -204,7 +210,8 @@ impl<'a> Chat<'a> {
                 .is_some_and(|ids| ids.contains(&span.span_id));
             let twice = is_line(span);
             let declared = !twice && self.schema.span(&span.name).is_some();
-            if ours.contains(&span.span_id) || theirs || declared {
+            let replaced = self.replaced.contains(&*span.span_id);
+            if ours.contains(&span.span_id) || theirs || declared || replaced {
                 continue;
             }
             let kind = span.kind;
@@ -224,9 +231,9 @@ impl<'a> Chat<'a> {
 
 /// Which span is which line. The best fit first, so that one that is wrong in one way is found
 /// wrong rather than missing.
-fn assign<'a>(trace: &[&'a CapturedSpan]) -> Found<'a> {
+fn assign<'a>(trace: &[&'a CapturedSpan], replaced: &HashSet<&str>) -> Found<'a> {
     let mut found: Found<'a> = [None; 12];
-    let mut taken: HashSet<&str> = HashSet::new();
+    let mut taken = replaced.clone();
     for strictness in (0..4).rev() {
         for (at, node) in TREE.iter().enumerate() {
             if found[at].is_some() {

@@ -29,6 +29,7 @@ mod page;
 mod parent;
 mod record;
 mod requests;
+mod retried;
 mod spans;
 mod sums;
 mod time;

@@ -148,6 +148,61 @@ fn a_span_too_many_is_found() {
     one(&broken(other), FindingId::UnexpectedSpan, "rerank");
 }
 
+/// An attempt at a call that reached nobody, before the one that did; which says so, as it does when
+/// it is `told`.
+fn attempt(spans: &mut [CapturedSpan], call: &str, told: bool) -> CapturedSpan {
+    let after = find(spans, call, "CLIENT");
+    let mut before = after.clone();
+    if told {
+        let count = AttributeValue::Int(1);
+        after
+            .attributes
+            .insert("http.request.resend_count".into(), count);
+    }
+    before.span_id = "00000000000000bb".to_owned();
+    before.status = "error";
+    before.attributes.remove("http.response.status_code");
+    let word = AttributeValue::String("connect_error".into());
+    before.attributes.insert("error.type".into(), word);
+    before
+}
+
+#[test]
+fn a_call_that_reached_nobody_may_stand_beside_the_one_that_was_sent_again() {
+    for call in ["POST /search", "POST /v1/chat/completions"] {
+        for first in [true, false] {
+            let findings = broken(|spans| {
+                let before = attempt(spans, call, true);
+                let at = if first { 0 } else { spans.len() };
+                spans.insert(at, before);
+            });
+            assert_eq!(findings, [], "{call}");
+        }
+        // Nothing says that the call was sent again.
+        let untold = broken(|spans| {
+            let before = attempt(spans, call, false);
+            spans.push(before);
+        });
+        one(&untold, FindingId::UnexpectedSpan, call);
+        // It was answered, and so it may have been carried out twice.
+        let answered = broken(|spans| {
+            let mut before = attempt(spans, call, true);
+            let status = AttributeValue::Int(503);
+            before
+                .attributes
+                .insert("http.response.status_code".into(), status);
+            spans.push(before);
+        });
+        one(&answered, FindingId::UnexpectedSpan, call);
+        let elsewhere = broken(|spans| {
+            let mut before = attempt(spans, call, true);
+            before.parent_span_id = Some(find(spans, "POST /api/chat", "SERVER").span_id.clone());
+            spans.push(before);
+        });
+        one(&elsewhere, FindingId::UnexpectedSpan, call);
+    }
+}
+
 /// A span of the LLM server's own, under the given one.
 fn llm_request(spans: &[CapturedSpan], parent: &str, kind: &str) -> CapturedSpan {
     let mut spans = spans.to_vec();
