@@ -44,16 +44,47 @@ pub struct ChatAnswer {
     /// What the LLM says it took.
     pub usage: Option<Usage>,
     /// The passages that went to the LLM, best first: their metadata says where they are from.
-    pub sources: Vec<SearchResult>,
+    pub sources: Vec<Source>,
     /// Where to look for what happened; 32 hex digits.
     pub trace_id: String,
+}
+
+/// A passage that went to the LLM.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// What the answer cites it by: its number 1 is `[1]` there. 0 where the service gave none.
+    #[serde(default)]
+    pub number: usize,
+    /// The passage.
+    #[serde(flatten)]
+    pub passage: SearchResult,
+}
+
+impl Source {
+    /// Passages with the numbers that they have in a context block.
+    pub fn numbered(passages: Vec<SearchResult>) -> Vec<Self> {
+        let numbered = passages.into_iter().zip(1..);
+        numbered
+            .map(|(passage, number)| Self { number, passage })
+            .collect()
+    }
+}
+
+/// One of the events of a stream before the last.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StreamPiece {
+    /// More of the answer; may be empty.
+    pub content: String,
+    /// More of what the model thinks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking_content: Option<String>,
 }
 
 /// The last event of a stream but one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamEnd {
     /// As in [`ChatAnswer`].
-    pub sources: Vec<SearchResult>,
+    pub sources: Vec<Source>,
     /// As in [`ChatAnswer`].
     pub usage: Option<Usage>,
     /// As in [`ChatAnswer`].

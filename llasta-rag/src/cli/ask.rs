@@ -3,9 +3,8 @@
 use std::io::Write;
 
 use futures_util::StreamExt;
-use llasta_rag::api::chat::{ChatAnswer, ChatRequest, StreamEnd};
+use llasta_rag::api::chat::{ChatAnswer, ChatRequest, Source, StreamEnd};
 use llasta_rag::generate::{ChatMessage, Role, SseParser};
-use llasta_rag::pipeline::SearchResult;
 use serde_json::Value;
 
 use super::args::AskArgs;
@@ -34,29 +33,32 @@ pub(super) async fn run(arguments: &AskArgs) -> Result<(), Failure> {
 }
 
 /// A list of passages, one a line.
-pub(super) fn sources(sources: &[SearchResult]) -> String {
+pub(super) fn sources(sources: &[Source]) -> String {
     if sources.is_empty() {
         return "  none: no passage was similar enough".to_owned();
     }
-    let text = |source: &SearchResult, key: &str| {
+    let text = |source: &Source, key: &str| {
         source
+            .passage
             .metadata
             .get(key)
             .and_then(Value::as_str)
             .map(str::to_owned)
     };
-    let lines = sources.iter().enumerate().map(|(at, source)| {
-        let name = text(source, "source").unwrap_or_else(|| source.id.clone());
+    let lines = sources.iter().map(|source| {
+        let name = text(source, "source").unwrap_or_else(|| source.passage.id.clone());
         let heading = text(source, "heading")
             .map(|heading| format!(" · {heading}"))
             .unwrap_or_default();
         let page = source
+            .passage
             .metadata
             .get("page")
             .and_then(Value::as_u64)
             .map(|page| format!(", page {page}"))
             .unwrap_or_default();
-        format!("  [{}] {:.3}  {name}{page}{heading}", at + 1, source.score)
+        let (number, score) = (source.number, source.passage.score);
+        format!("  [{number}] {score:.3}  {name}{page}{heading}")
     });
     lines.collect::<Vec<_>>().join("\n")
 }

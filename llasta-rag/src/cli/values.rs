@@ -71,3 +71,11 @@ pub(super) fn url(text: &str) -> Result<String, String> {
         ),
     }
 }
+
+/// The same, or nothing: deployments set a variable to nothing where there is nothing to set.
+pub(super) fn url_or_nothing(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    url(text)
+}

@@ -13,7 +13,13 @@
 
 /// What stands above the passages. It is also how the block is found again.
 const INTRODUCTION: &str = "Answer from the context below. Each passage stands under a header with \
-    its number and source. If the passages do not answer the question, say so.";
+    its number and source. Behind each statement, cite the passages it is from by their numbers in \
+    brackets, like this: [1] or [2][3]. If the passages do not answer the question, say so.";
+
+/// What stands above the passages of a block.
+pub fn introduction() -> &'static str {
+    INTRODUCTION
+}
 
 /// A passage with where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +44,11 @@ impl Passage {
             text: text.trim().to_owned(),
         }
     }
+
+    /// The passage under its header, as it stands in a block.
+    pub fn under(&self, number: usize) -> String {
+        format!("\n\n{}{}\n{}", mark(number), self.header, self.text)
+    }
 }
 
 /// A context block, grown passage by passage.
@@ -57,12 +68,7 @@ impl ContextBlock {
         if self.passages == 0 {
             addition.push_str(INTRODUCTION);
         }
-        addition.push_str(&format!(
-            "\n\n{}{}\n{}",
-            mark(number),
-            passage.header,
-            passage.text
-        ));
+        addition.push_str(&passage.under(number));
         let chars = addition.chars().count();
         if self.chars + chars > max_chars {
             return false;

@@ -203,6 +203,7 @@ fn reply(passages: &[Passage], found: &[Found<'_>]) -> String {
             text.push_str(&format!("According to {header}: "));
         }
         text.push_str(sentence.sentence);
+        text.push_str(&format!(" [{}]", sentence.passage + 1));
         previous = Some(header);
     }
     text
@@ -281,7 +282,7 @@ mod tests {
             answer(&request("Which port takes traces? /no_think", &passages())).collect();
         assert_eq!(
             text,
-            "According to b.pdf, page 2: The trace port of Alloy is 4317."
+            "According to b.pdf, page 2: The trace port of Alloy is 4317. [2]"
         );
     }
 
@@ -300,7 +301,7 @@ mod tests {
         let passages =
             ["a", "b"].map(|source| Passage::new(source, None, "The port of Alloy is 4317."));
         let text: String = answer(&request("Which port? /no_think", &passages)).collect();
-        assert_eq!(text, "According to a: The port of Alloy is 4317.");
+        assert_eq!(text, "According to a: The port of Alloy is 4317. [1]");
     }
 
     #[test]
@@ -313,7 +314,7 @@ mod tests {
         let text: String = answer(&request("What is top_k? /no_think", &passages)).collect();
         assert_eq!(
             text,
-            "According to a: | `top_k` ! | chunks. requested |\n\nAccording to b: the top_k key"
+            "According to a: | `top_k` ! | chunks. requested | [1]\n\nAccording to b: the top_k key [2]"
         );
     }
 
@@ -329,7 +330,7 @@ mod tests {
         ))
         .collect();
         assert!(
-            text.starts_with("According to a: It takes 1 s at most."),
+            text.starts_with("According to a: It takes 1 s at most. [1]"),
             "{text}"
         );
         assert!(!text.contains("Shutdown"), "{text}");

@@ -7,16 +7,19 @@
 //! - `openai.rs`: [`ChatRequest`], [`ChatCompletion`] and [`ChatChunk`], the wire format;
 //! - `sse.rs`: [`SseParser`], server-sent events out of bytes that may be cut anywhere;
 //! - `block.rs`: [`ContextBlock`], the form in which passages are handed to a model;
+//! - `estimate.rs`: [`estimate_tokens`], how many tokens a text has at most, without a vocabulary;
 //! - `tokens.rs`: [`pieces`] and [`count_tokens`], the stand-in's idea of a token;
 //! - `extractive.rs`: [`answer`], the stand-in, which answers with sentences of its context.
 
 mod block;
+mod estimate;
 mod extractive;
 mod openai;
 mod sse;
 mod tokens;
 
-pub use self::block::{ContextBlock, Passage};
+pub use self::block::{ContextBlock, Passage, introduction};
+pub use self::estimate::estimate_tokens;
 pub use self::extractive::{Answer, MODEL, answer};
 pub use self::openai::{
     ApiError, ApiErrorBody, ChatChunk, ChatCompletion, ChatMessage, ChatRequest, Choice,

@@ -114,6 +114,7 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyMessage {
     /// The model.
+    #[serde(default = "assistant")]
     pub role: Role,
     /// The answer; null where there is only thinking.
     #[serde(default)]
@@ -211,10 +212,15 @@ pub struct Usage {
     pub total_tokens: u32,
 }
 
+fn assistant() -> Role {
+    Role::Assistant
+}
+
 /// The body of an answer whose status is not 2xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiErrorBody {
-    /// What is wrong.
+    /// What is wrong. Some servers say it in one text, without an object around it.
+    #[serde(deserialize_with = "object_or_text")]
     pub error: ApiError,
 }
 
@@ -227,6 +233,22 @@ pub struct ApiError {
     /// For programs, such as `invalid_request_error`.
     #[serde(default, rename = "type")]
     pub kind: Option<String>,
+}
+
+fn object_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ApiError, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected an object or a text")]
+    enum Said {
+        Object(ApiError),
+        Text(String),
+    }
+    Ok(match Said::deserialize(deserializer)? {
+        Said::Object(error) => error,
+        Said::Text(message) => ApiError {
+            message,
+            kind: None,
+        },
+    })
 }
 
 fn text_or_parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -310,6 +332,16 @@ mod tests {
         ] {
             assert_eq!(from_value::<Delta>(delta).unwrap().thinking(), Some("t"));
         }
+    }
+
+    #[test]
+    fn an_error_is_an_object_or_a_text() {
+        for error in [json!({"message": "no", "code": 400}), json!("no")] {
+            let body: ApiErrorBody = from_value(json!({ "error": error })).unwrap();
+            assert_eq!(body.error.message, "no");
+        }
+        assert!(from_value::<ApiErrorBody>(json!({"choices": []})).is_err());
+        assert!(from_value::<ApiErrorBody>(json!({"error": null})).is_err());
     }
 
     #[test]

@@ -22,15 +22,19 @@ pub struct Context {
     pub chunks: Vec<SearchResult>,
 }
 
-/// Takes whole chunks, each under a header with its source and page, until the next would make the
-/// block longer than `max_chars` Unicode scalar values.
+/// The passage of a chunk: its text under its source and page.
 ///
 /// See [`SearchResult::source`] and [`SearchResult::page`].
+pub fn passage(chunk: &SearchResult) -> Passage {
+    Passage::new(chunk.source(), chunk.page(), &chunk.text)
+}
+
+/// Takes whole chunks, each under a header with its source and page, until the next would make the
+/// block longer than `max_chars` Unicode scalar values.
 pub fn build_context(chunks: &[SearchResult], max_chars: usize) -> Context {
     let mut block = ContextBlock::default();
     for chunk in chunks {
-        let passage = Passage::new(chunk.source(), chunk.page(), &chunk.text);
-        if !block.push(&passage, max_chars) {
+        if !block.push(&passage(chunk), max_chars) {
             break;
         }
     }

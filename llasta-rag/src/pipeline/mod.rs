@@ -17,7 +17,9 @@ mod hybrid;
 mod scores;
 
 pub use self::collection::{Collection, CollectionError, Upserted};
-pub use self::context::{Context, build_context, disable_thinking, filter, insert_context};
+pub use self::context::{
+    Context, build_context, disable_thinking, filter, insert_context, passage,
+};
 pub use self::hybrid::{DEPTH, Retrieval, fuse, terms};
 pub use self::scores::Scores;
 

@@ -7,7 +7,9 @@ use llasta_telemetry::schema::Schema;
 use llasta_telemetry::testing::{Recorder, conform};
 use serde_json::{Value, json};
 
-use crate::support::{Chat, FakeLlm, QUESTION, Say, Served, call, keys, post, question, streamed};
+use crate::support::{
+    Chat, FakeLlm, QUESTION, Say, Served, call, keys, post, question, streamed, thoughts,
+};
 
 async fn stand_in() -> Served {
     let config = LlmConfig {
@@ -45,7 +47,10 @@ async fn a_whole_answer_has_exactly_the_fields_of_the_contract() {
         ["completion_tokens", "prompt_tokens", "total_tokens"]
     );
     let source = &answer["sources"][0];
-    assert_eq!(keys(source), ["id", "metadata", "score", "text"]);
+    assert_eq!(keys(source), ["id", "metadata", "number", "score", "text"]);
+    // What the answer cites it by.
+    assert_eq!(source["number"], 1);
+    assert!(content.ends_with(" [1]"), "{content}");
     assert_eq!(source["id"], "ports");
     assert_eq!(
         source["metadata"],
@@ -341,6 +346,8 @@ async fn thinking_is_told_apart_however_it_comes() {
         let answer = chat.ask(&question(stream)).await;
         let (content, end) = if stream {
             let (pieces, end) = streamed(&answer);
+            // Whoever watches sees the thinking as it comes.
+            assert_eq!(thoughts(&answer).concat(), "Hm.", "{say:?}");
             (pieces.concat(), end)
         } else {
             let answer = answer.json();
@@ -374,10 +381,32 @@ async fn without_thinking_and_usage_there_is_neither() {
 }
 
 #[tokio::test]
-async fn a_stream_whose_last_blank_line_is_missing_is_whole() {
-    let events = vec![Say::piece("Yes."), "data: [DONE]\n".to_owned()];
-    let llm = FakeLlm::new(Say::Stream(events)).await;
-    let chat = Chat::new(llm.url(), |_| {}).await;
-    let (pieces, _) = streamed(&chat.ask(&question(true)).await);
-    assert_eq!(pieces, ["Yes."]);
+async fn a_stream_is_whole_without_its_last_blank_line_and_without_done_behind_a_reason() {
+    let end = r#"{"choices": [{"delta": {}, "finish_reason": "stop"}]}"#;
+    for last in ["[DONE]\n".to_owned(), format!("{end}\n\n"), end.to_owned()] {
+        let events = vec![Say::piece("Yes."), format!("data: {last}")];
+        let llm = FakeLlm::new(Say::Stream(events)).await;
+        let chat = Chat::new(llm.url(), |_| {}).await;
+        let (pieces, _) = streamed(&chat.ask(&question(true)).await);
+        assert_eq!(pieces, ["Yes."], "{last}");
+    }
+}
+
+#[tokio::test]
+async fn the_model_is_asked_to_cite_and_a_passage_is_cited_by_its_number() {
+    let llm = FakeLlm::new(Say::whole("Port 4317 [1].")).await;
+    let chat = Chat::new(llm.url(), |config| config.min_score = 0.0).await;
+    let answer = chat.ask(&question(false)).await.json();
+    let (_, asked) = llm.only();
+    let context = asked["messages"][0]["content"].as_str().unwrap();
+    assert!(context.contains("cite the passages"), "{context}");
+    let sources = answer["sources"].as_array().unwrap();
+    assert!(sources.len() > 1, "{sources:?}");
+    for source in sources {
+        let text = source["text"].as_str().unwrap();
+        let at = context.find(text).unwrap();
+        let header = &context[..at];
+        let number = format!("[{}] Source: ", source["number"]);
+        assert!(header.rfind(&number) > header.rfind("\n\n"), "{context}");
+    }
 }

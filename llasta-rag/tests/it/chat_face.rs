@@ -1,9 +1,13 @@
 //! What else chatbot-rag answers: its health, its page, and its refusals.
 
+use axum::Router;
 use axum::body::Body;
+use axum::http::StatusCode;
+use axum::routing::get as getting;
+use llasta_rag::service::chatbot_rag::Grafana;
 use serde_json::json;
 
-use crate::support::{Chat, FakeLlm, Say, call, get, keys, nobody, post, raw};
+use crate::support::{Chat, FakeLlm, Say, Served, call, get, keys, nobody, post, raw};
 
 #[tokio::test]
 async fn the_health_says_which_neighbour_is_down() {
@@ -43,8 +47,48 @@ async fn the_front_page_is_html() {
     let answer = call(&chat.app, get("/")).await;
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").starts_with("text/html"));
-    let page = include_str!("../../src/service/chatbot_rag/page.html");
-    assert_eq!(answer.text, page);
+    assert!(answer.text.starts_with("<!doctype html>"), "{answer:?}");
+    // Whatever is to run or to be loaded is named, by its hash.
+    let policy = answer.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; connect-src 'self'"));
+    assert_eq!(policy.matches("'sha256-").count(), 2, "{policy}");
+    assert!(
+        !policy.contains("unsafe") && !policy.contains('*'),
+        "{policy}"
+    );
+    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+}
+
+#[tokio::test]
+async fn the_page_is_told_where_traces_are_looked_at() {
+    let place = |url: &str, uid: &str| {
+        format!("<meta name=\"grafana\" content=\"{url}\" data-tempo=\"{uid}\">")
+    };
+    let chat = Chat::new(&nobody(), |_| {}).await;
+    let page = call(&chat.app, get("/")).await.text;
+    assert!(page.contains(&place("", "")));
+    let chat = Chat::new(&nobody(), |config| {
+        config.grafana = Some(Grafana {
+            url: "https://grafana.example.com".to_owned(),
+            tempo_uid: "traces".to_owned(),
+        });
+    })
+    .await;
+    let page = call(&chat.app, get("/")).await.text;
+    assert!(page.contains(&place("https://grafana.example.com", "traces")));
+}
+
+#[tokio::test]
+async fn a_server_without_a_health_path_is_well_when_it_lists_its_models() {
+    for (status, is_well) in [(StatusCode::OK, true), (StatusCode::UNAUTHORIZED, false)] {
+        let models = Router::new().route("/v1/models", getting(move || async move { status }));
+        let served = Served::new(models).await;
+        let chat = Chat::new(&served.url, |_| {}).await;
+        let health = call(&chat.app, get("/health")).await.json();
+        let said = health["vllm"].as_str().unwrap();
+        assert_eq!(said == "ok", is_well, "{said}");
+        assert!(is_well || said.contains("/v1/models answers 401"), "{said}");
+    }
 }
 
 #[tokio::test]

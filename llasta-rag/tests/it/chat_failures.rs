@@ -132,7 +132,10 @@ async fn an_llm_that_is_down_is_a_bad_gateway_or_an_error_event() {
     let server = chat.seen.span("POST /api/chat").unwrap();
     assert_eq!(server.text("error.type"), Some("llm_unreachable"));
     for name in ["vllm.generate", "POST /v1/chat/completions"] {
-        assert_eq!(chat.seen.span(name).unwrap().status, "error", "{name}");
+        let spans = chat.seen.spans().into_iter();
+        let spans: Vec<_> = spans.filter(|span| span.name == name).collect();
+        assert!(!spans.is_empty(), "{name}");
+        assert!(spans.iter().all(|span| span.status == "error"), "{name}");
     }
 }
 

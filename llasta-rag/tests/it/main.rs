@@ -8,6 +8,8 @@ mod support;
 mod chat;
 mod chat_face;
 mod chat_failures;
+mod chat_retry;
+mod chat_window;
 mod check;
 mod check_reports;
 mod check_schema;

@@ -5,7 +5,7 @@
 
 use clap::Args;
 
-use super::super::values::{at_least, share, url, whole};
+use super::super::values::{at_least, share, url, url_or_nothing, whole};
 use super::ServiceArgs;
 
 #[derive(Debug, Args)]
@@ -55,4 +55,38 @@ pub(crate) struct ChatbotArgs {
         value_name = "N"
     )]
     pub(crate) rag_max_context_chars: usize,
+
+    /// Tokens the model reads and writes in all; 0 asks the server. The oldest turns and the lowest
+    /// ranked chunks are left out where they do not fit.
+    #[arg(long, env = "LLM_CONTEXT_TOKENS", default_value_t = 0, value_parser = at_least(0_usize), value_name = "N")]
+    pub(crate) llm_context_tokens: usize,
+
+    /// Seconds a connection to faiss-wrap or the LLM may take.
+    #[arg(long, env = "CONNECT_TIMEOUT_SECS", default_value_t = 5, value_parser = at_least(1_u64), value_name = "SECONDS")]
+    pub(crate) connect_timeout_secs: u64,
+
+    /// Times that a request is sent again whose connection failed; nothing else is ever sent again.
+    #[arg(long, env = "CONNECT_RETRIES", default_value_t = 2, value_parser = whole(0..=10_u32), value_name = "N")]
+    pub(crate) connect_retries: u32,
+
+    /// Seconds a search may take.
+    #[arg(long, env = "SEARCH_TIMEOUT_SECS", default_value_t = 30, value_parser = at_least(1_u64), value_name = "SECONDS")]
+    pub(crate) search_timeout_secs: u64,
+
+    /// Seconds a whole answer of the LLM may take, or in a stream each piece of it.
+    #[arg(long, env = "LLM_TIMEOUT_SECS", default_value_t = 300, value_parser = at_least(1_u64), value_name = "SECONDS")]
+    pub(crate) llm_timeout_secs: u64,
+
+    /// Where people look at traces: the chat page links there.
+    #[arg(long, env = "GRAFANA_URL", value_parser = url_or_nothing, value_name = "URL")]
+    pub(crate) grafana_url: Option<String>,
+
+    /// Uid of the Tempo data source there.
+    #[arg(
+        long,
+        env = "GRAFANA_TEMPO_UID",
+        default_value = "tempo",
+        value_name = "UID"
+    )]
+    pub(crate) grafana_tempo_uid: String,
 }

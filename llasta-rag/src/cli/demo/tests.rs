@@ -93,7 +93,9 @@ async fn emitted() -> Emitted {
         max_body_bytes: MAX_BODY_BYTES,
     };
     let llm = llm::router(config, vllm.telemetry());
-    let config = ChatbotConfig::new(&serve(faiss_wrap).await, &serve(llm).await, "stand-in");
+    let mut config = ChatbotConfig::new(&serve(faiss_wrap).await, &serve(llm).await, "stand-in");
+    // To ask for it would be a line of the LLM's outside of the chat.
+    config.context_tokens = Some(8192);
     let app = chatbot_rag::router(config, chatbot.telemetry()).unwrap();
 
     let question = "On which port does the collector listen?";

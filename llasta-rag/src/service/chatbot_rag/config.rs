@@ -23,10 +23,26 @@ pub struct ChatbotConfig {
     pub max_body_bytes: usize,
     /// How long a connection may take.
     pub connect_timeout: Duration,
+    /// How often a request is sent again whose connection failed. What may have reached a neighbour is
+    /// never sent again.
+    pub connect_retries: u32,
     /// How long a search may take.
     pub search_timeout: Duration,
     /// How long the LLM may take: to its last byte, or in a stream between two.
     pub llm_timeout: Duration,
+    /// Tokens that the model reads and writes in all; the server is asked where this is not set.
+    pub context_tokens: Option<usize>,
+    /// Where people look at traces; the chat page links there.
+    pub grafana: Option<Grafana>,
+}
+
+/// A Grafana with the traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grafana {
+    /// Its address, such as `https://grafana.example.com`.
+    pub url: String,
+    /// The uid of its Tempo data source.
+    pub tempo_uid: String,
 }
 
 impl ChatbotConfig {
@@ -46,8 +62,11 @@ impl ChatbotConfig {
             max_context_chars: 4000,
             max_body_bytes: crate::service::MAX_BODY_BYTES,
             connect_timeout: Duration::from_secs(5),
+            connect_retries: 2,
             search_timeout: Duration::from_secs(30),
             llm_timeout: Duration::from_secs(300),
+            context_tokens: None,
+            grafana: None,
         }
     }
 

@@ -8,6 +8,7 @@ use llasta_telemetry::llm::{ChatCall, ChatRequest as Asked, Usage as Counted};
 use reqwest::Response;
 
 use super::Service;
+use super::retry::Resend;
 use crate::generate::{ApiErrorBody, ChatRequest, Usage};
 
 /// Why the LLM gave no answer, or half of one.
@@ -91,6 +92,7 @@ pub(super) async fn send(
         .post(config.llm_url("/v1/chat/completions"))
         .with_extension(UrlTemplate("/v1/chat/completions"))
         .with_extension(PeerService("vllm"))
+        .with_extension(Resend(config.connect_retries))
         .header(reqwest::header::CONTENT_TYPE, "application/json")
         .body(body);
     if let Some(key) = &config.api_key {

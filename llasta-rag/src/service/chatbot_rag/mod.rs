@@ -3,31 +3,43 @@
 //! One request is three steps, each with its span: `retrieve` asks faiss-wrap, `context` builds
 //! what the LLM reads, and the LLM answers, in one piece (`whole`) or as it writes (`streamed`).
 //! Retrieval that fails does not fail the chat.
+//!
+//! Beside them: `window` knows how much the LLM reads at once and `fit` what goes into that, `retry`
+//! sends again what found no connection, `health` asks the neighbours how they are, and `page` is
+//! what people see.
 
 mod config;
 mod context;
+mod fit;
 mod handover;
+mod health;
 mod llm;
+mod page;
 mod retrieve;
+mod retry;
 mod streamed;
 mod whole;
+mod window;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
-use axum::response::{Html, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use llasta_telemetry::Telemetry;
-use llasta_telemetry::client::{PeerService, TelemetryMiddleware, UrlTemplate};
+use llasta_telemetry::client::TelemetryMiddleware;
 use llasta_telemetry::http::TelemetryLayer;
 use llasta_telemetry::llm::LlmMetrics;
 use llasta_telemetry::schema::chatbot::ChatbotMetrics;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
-pub use self::config::ChatbotConfig;
-use crate::api::chat::{ChatHealth, ChatRequest};
+pub use self::config::{ChatbotConfig, Grafana};
+use self::page::Page;
+use self::retry::RetryConnect;
+use self::window::Window;
+use crate::api::chat::ChatRequest;
 use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
 use crate::generate::Role;
 
@@ -38,9 +50,10 @@ struct Service {
     client: ClientWithMiddleware,
     metrics: ChatbotMetrics,
     llm: LlmMetrics,
+    window: Window,
 }
 
-/// The service.
+/// The service. Inside a runtime it begins at once to ask the LLM how large its window is.
 ///
 /// # Errors
 ///
@@ -50,8 +63,11 @@ pub fn router(config: ChatbotConfig, telemetry: &Telemetry) -> Result<Router, re
     let client = reqwest::Client::builder()
         .connect_timeout(config.connect_timeout)
         .build()?;
+    let page = Arc::new(Page::new(config.grafana.as_ref()));
     let service = Service {
+        window: Window::new(&config, client.clone()),
         client: ClientBuilder::new(client)
+            .with(RetryConnect)
             .with(TelemetryMiddleware::recorded_by(telemetry))
             .build(),
         llm: metrics.llm(&config.model),
@@ -61,8 +77,8 @@ pub fn router(config: ChatbotConfig, telemetry: &Telemetry) -> Result<Router, re
     let body_limit = DefaultBodyLimit::max(service.config.max_body_bytes);
     let routes = Router::new()
         .route("/api/chat", post(chat))
-        .route("/health", get(health))
-        .route("/", get(|| async { Html(include_str!("page.html")) }));
+        .route("/health", get(health::health))
+        .route("/", get(move || async move { page.answer() }));
     let router = refuse_others::<ApiError, _>(
         routes,
         "POST /api/chat, GET /health, GET /metrics and the chat page at GET /",
@@ -80,8 +96,9 @@ async fn chat(
     JsonBody(request): JsonBody<ChatRequest>,
 ) -> Result<Response, ApiError> {
     let question = check(&request)?.to_owned();
+    let room = fit::room(&service, &request.messages, request.max_tokens).await?;
     let found = retrieve::retrieve(&service, &question).await;
-    let prepared = context::prepare(&service, &request, &found);
+    let prepared = context::prepare(&service, &request, &found, room).await;
     if request.stream {
         Ok(streamed::answer(service, prepared))
     } else {
@@ -121,42 +138,6 @@ fn check(request: &ChatRequest) -> Result<&str, ApiError> {
             "the last user message is blank",
         )),
         Some(question) => Ok(question),
-    }
-}
-
-async fn health(State(service): State<Arc<Service>>) -> Json<ChatHealth> {
-    let (faiss, vllm) = (
-        service.config.faiss_url("/health"),
-        service.config.llm_url("/health"),
-    );
-    let (faiss_wrap, vllm) = tokio::join!(
-        neighbour(&service, &faiss, "faiss-wrap"),
-        neighbour(&service, &vllm, "vllm")
-    );
-    let status = if faiss_wrap == "ok" && vllm == "ok" {
-        "ok"
-    } else {
-        "degraded"
-    };
-    Json(ChatHealth {
-        status: status.to_owned(),
-        vllm,
-        faiss_wrap,
-    })
-}
-
-/// `ok`, or what is wrong.
-async fn neighbour(service: &Service, url: &str, name: &'static str) -> String {
-    let request = service
-        .client
-        .get(url)
-        .with_extension(UrlTemplate("/health"))
-        .with_extension(PeerService(name))
-        .timeout(service.config.connect_timeout);
-    match request.send().await {
-        Ok(response) if response.status().is_success() => "ok".to_owned(),
-        Ok(response) => format!("{url} answers {}", response.status()),
-        Err(error) => format!("unreachable: {}", crate::api::chain(&error)),
     }
 }
 

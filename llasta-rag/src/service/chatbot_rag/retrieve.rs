@@ -8,6 +8,7 @@ use llasta_telemetry::schema::rag::RetrieveContext;
 use llasta_telemetry::span::Span;
 
 use super::Service;
+use super::retry::Resend;
 use crate::api::search::{SearchRequest, SearchResponse};
 use crate::pipeline::{self, Scores, SearchResult};
 
@@ -105,6 +106,7 @@ async fn search(service: &Service, question: &str) -> Result<Vec<SearchResult>, 
         .post(config.faiss_url("/search"))
         .with_extension(UrlTemplate("/search"))
         .with_extension(PeerService("faiss-wrap"))
+        .with_extension(Resend(config.connect_retries))
         .timeout(config.search_timeout)
         .json(&body)
         .send()

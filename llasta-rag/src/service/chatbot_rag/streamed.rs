@@ -22,9 +22,8 @@ use super::context::Prepared;
 use super::handover::Handover;
 use super::llm::{self, LlmError};
 use super::whole::Said;
-use crate::api::chat::StreamEnd;
+use crate::api::chat::{Source, StreamEnd, StreamPiece};
 use crate::generate::{ChatChunk, ChatRequest, SseParser, Usage};
-use crate::pipeline::SearchResult;
 
 /// How long the end of a stream may take after its `[DONE]`.
 const AFTER_DONE: Duration = Duration::from_secs(1);
@@ -38,6 +37,7 @@ pub(super) fn answer(service: Arc<Service>, prepared: Prepared) -> Response {
         said: Said::default(),
         usage: None,
         sources: prepared.sources,
+        finished: false,
         waiting: VecDeque::new(),
         white: None,
         handover: None,
@@ -67,7 +67,9 @@ struct Streaming {
     call: Option<ChatCall>,
     said: Said,
     usage: Option<Usage>,
-    sources: Vec<SearchResult>,
+    sources: Vec<Source>,
+    /// Whether the LLM has said why it ended.
+    finished: bool,
     /// Events that are ready to go.
     waiting: VecDeque<Bytes>,
     /// White space of the answer that goes with what follows it; `None` before its first word.
@@ -144,9 +146,15 @@ impl Streaming {
         Ok(())
     }
 
-    /// The stream has ended: as it should when only the last blank line is missing.
+    /// The stream has ended: as it should when only the last blank line is missing, or all of
+    /// `[DONE]` behind a whole answer.
     fn cut_off(&mut self, parser: SseParser) -> Result<(), LlmError> {
-        if parser.finish().is_some_and(|event| event.is_done()) {
+        match parser.finish() {
+            Some(event) if event.is_done() => self.finished = true,
+            Some(event) => self.chunk(&event.data)?,
+            None => {}
+        }
+        if self.finished {
             self.complete();
             return Ok(());
         }
@@ -167,12 +175,13 @@ impl Streaming {
             call.usage(llm::counted(usage));
             self.usage = Some(*usage);
         }
-        let mut answer = String::new();
+        let (mut answer, mut thought) = (String::new(), String::new());
         let said = &mut self.said;
         let mut take = |part, text: &str| {
             said.take(part, text);
-            if part == Part::Final {
-                answer.push_str(text);
+            match part {
+                Part::Final => answer.push_str(text),
+                Part::Thinking => thought.push_str(text),
             }
         };
         if let Some(choice) = chunk.choices.first() {
@@ -184,8 +193,10 @@ impl Streaming {
             }
             if let Some(reason) = &choice.finish_reason {
                 call.finish_reason(reason);
+                self.finished = true;
             }
         }
+        self.thought(&thought);
         self.piece(&answer);
         Ok(())
     }
@@ -209,6 +220,17 @@ impl Streaming {
         self.handover
             .get_or_insert_with(Handover::start)
             .answer(piece.chars().count(), false);
+    }
+
+    /// A piece of the thinking goes beside a piece of the answer that is empty: whoever reads nothing
+    /// but the answer passes over it.
+    fn thought(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.event(&StreamPiece {
+                content: String::new(),
+                thinking_content: Some(text.to_owned()),
+            });
+        }
     }
 
     fn complete(&mut self) {

@@ -77,14 +77,33 @@ pub(crate) fn keys(json: &Value) -> Vec<&str> {
 
 /// The pieces of a streamed answer and the event after them.
 pub(crate) fn streamed(answer: &Answer) -> (Vec<String>, Value) {
+    let (pieces, end) = events(answer);
+    let said = pieces
+        .into_iter()
+        .filter(|piece| keys(piece) == ["content"]);
+    let said = said.map(|piece| piece["content"].as_str().unwrap().to_owned());
+    (said.collect(), end)
+}
+
+/// The pieces of its thinking. Where there is one, there is nothing of the answer.
+pub(crate) fn thoughts(answer: &Answer) -> Vec<String> {
+    let (pieces, _) = events(answer);
+    let thoughts = pieces.iter().filter(|piece| keys(piece) != ["content"]);
+    let thoughts = thoughts.map(|piece| {
+        assert_eq!(keys(piece), ["content", "thinking_content"]);
+        assert_eq!(piece["content"], "");
+        piece["thinking_content"].as_str().unwrap().to_owned()
+    });
+    thoughts.collect()
+}
+
+fn events(answer: &Answer) -> (Vec<Value>, Value) {
     let events = answer.events();
     let [pieces @ .., end, "[DONE]"] = &events[..] else {
         panic!("{events:?}")
     };
-    let pieces = pieces.iter().map(|piece| {
-        let piece: Value = serde_json::from_str(piece).unwrap();
-        assert_eq!(keys(&piece), ["content"]);
-        piece["content"].as_str().unwrap().to_owned()
-    });
+    let pieces = pieces
+        .iter()
+        .map(|piece| serde_json::from_str(piece).unwrap());
     (pieces.collect(), serde_json::from_str(end).unwrap())
 }

@@ -67,6 +67,8 @@ fn event(data: &Value) -> String {
 /// The server.
 #[derive(Debug)]
 pub(crate) struct FakeLlm {
+    /// The server, to be served elsewhere too.
+    pub(crate) app: Router,
     pub(crate) served: Served,
     shared: Arc<Shared>,
     open: watch::Receiver<usize>,
@@ -82,6 +84,11 @@ struct Shared {
 
 impl FakeLlm {
     pub(crate) async fn new(say: Say) -> Self {
+        Self::beside(say, Router::new()).await
+    }
+
+    /// With other paths beside the usual ones.
+    pub(crate) async fn beside(say: Say, others: Router) -> Self {
         let (count, open) = watch::channel(0);
         let shared = Arc::new(Shared {
             say,
@@ -91,9 +98,11 @@ impl FakeLlm {
         let app = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/health", get(|| async {}))
-            .with_state(shared.clone());
+            .with_state(shared.clone())
+            .merge(others);
         Self {
-            served: Served::new(app).await,
+            served: Served::new(app.clone()).await,
+            app,
             shared,
             open,
         }

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 pub(crate) use self::binary::{Ended, Llasta, client, command, run};
-pub(crate) use self::chat::{Chat, QUESTION, keys, question, streamed};
+pub(crate) use self::chat::{Chat, QUESTION, keys, question, streamed, thoughts};
 pub(crate) use self::checking::{Checking, post_otlp};
 pub(crate) use self::fake_llm::{FakeLlm, Say};
 pub(crate) use self::world::{Index, items, settled};
@@ -120,6 +120,10 @@ impl Served {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .unwrap();
+        Self::on(listener, app)
+    }
+
+    pub(crate) fn on(listener: tokio::net::TcpListener, app: Router) -> Self {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, task }
