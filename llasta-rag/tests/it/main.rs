@@ -32,6 +32,7 @@ mod life;
 mod llm;
 mod mutations;
 mod pages;
+mod real_llm;
 mod schema;
 mod settings;
 mod streams;
