@@ -1,11 +1,13 @@
 //! The command line. In reading order: `args` is what can be said and `values` with which values,
-//! `serve`, `ingest`, `ask`, `demo`, `check` and `schema` what is done.
+//! `serve`, `ingest`, `export`, `import`, `ask`, `demo`, `check` and `schema` what is done.
 
 mod args;
 mod ask;
 mod check;
 mod demo;
+mod export;
 mod failure;
+mod import;
 mod ingest;
 mod schema;
 mod serve;
@@ -39,6 +41,8 @@ pub(crate) fn main() -> ExitCode {
         match arguments.command {
             Command::Serve(service) => serve::run(service).await,
             Command::Ingest(arguments) => ingest::run(&arguments).await,
+            Command::Export(arguments) => export::run(arguments).await,
+            Command::Import(arguments) => import::run(arguments).await,
             Command::Ask(arguments) => ask::run(&arguments).await,
             Command::Demo(arguments) => demo::run(&arguments).await,
             Command::Check(arguments) => check::run(&arguments).await,

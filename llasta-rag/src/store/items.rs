@@ -36,26 +36,7 @@ impl Store {
     pub fn upsert(&self, items: &[StoredItem]) -> Result<Written, StoreError> {
         self.write(|transaction| {
             let space = recorded_space(transaction)?.ok_or(StoreError::Unclaimed)?;
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO items (id, text, metadata, vector) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (id) DO UPDATE SET
-                     text = excluded.text, metadata = excluded.metadata, vector = excluded.vector
-                 RETURNING key",
-            )?;
-            let mut keys = Vec::with_capacity(items.len());
-            for item in items {
-                if item.vector.len() != space.dimension {
-                    return Err(Failure::from(StoreError::Dimension {
-                        id: item.id.clone(),
-                        expected: space.dimension,
-                        given: item.vector.len(),
-                    }));
-                }
-                let metadata = item.metadata.to_string();
-                let vector = to_bytes(&item.vector);
-                let key = insert.query_row(params![item.id, item.text, metadata, vector], key)?;
-                keys.push(key);
-            }
+            let keys = insert(transaction, items, space.dimension)?;
             Ok(Written {
                 generation: next_generation(transaction)?,
                 keys,
@@ -193,6 +174,34 @@ pub(super) fn next_generation(transaction: &Transaction<'_>) -> rusqlite::Result
 pub(super) fn count(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let count: i64 = transaction.query_row("SELECT count(*) FROM items", [], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// Writes items and returns their keys.
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    items: &[StoredItem],
+    dimension: usize,
+) -> Result<Vec<u64>, Failure> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO items (id, text, metadata, vector) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET
+             text = excluded.text, metadata = excluded.metadata, vector = excluded.vector
+         RETURNING key",
+    )?;
+    let mut keys = Vec::with_capacity(items.len());
+    for item in items {
+        if item.vector.len() != dimension {
+            return Err(Failure::from(StoreError::Dimension {
+                id: item.id.clone(),
+                expected: dimension,
+                given: item.vector.len(),
+            }));
+        }
+        let metadata = item.metadata.to_string();
+        let vector = to_bytes(&item.vector);
+        keys.push(insert.query_row(params![item.id, item.text, metadata, vector], key)?);
+    }
+    Ok(keys)
 }
 
 /// The next rows after a key, with one column of them.

@@ -15,7 +15,8 @@
 //! - `space.rs`: which model the vectors are of;
 //! - `items.rs`: writing and reading items;
 //! - `filter.rs`: [`Filter`], items by their metadata, and `listing.rs`: listing and deleting those;
-//! - `text.rs`: items by their words.
+//! - `text.rs`: items by their words;
+//! - `transfer.rs`: everything as JSON Lines.
 
 mod error;
 mod filter;
@@ -24,11 +25,13 @@ mod listing;
 mod open;
 mod space;
 mod text;
+mod transfer;
 
 pub use self::error::StoreError;
 pub use self::filter::{Filter, FilterError};
 pub use self::listing::Named;
 pub use self::open::Store;
+pub use self::transfer::{Embed, TransferError};
 
 use std::fmt;
 

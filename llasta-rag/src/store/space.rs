@@ -22,19 +22,7 @@ impl Store {
     ///
     /// [`StoreError::OtherSpace`] where vectors of another model are stored, or a failing database.
     pub fn claim(&self, wanted: &VectorSpace) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            match recorded_space(transaction)? {
-                Some(recorded) if recorded == *wanted => return Ok(()),
-                Some(recorded) if count(transaction)? > 0 => {
-                    let wanted = wanted.clone();
-                    return Err(Failure::from(StoreError::OtherSpace { recorded, wanted }));
-                }
-                _ => {}
-            }
-            record_space(transaction, wanted)?;
-            next_generation(transaction)?;
-            Ok(())
-        })
+        self.write(|transaction| claim(transaction, wanted))
     }
 
     /// Replaces every vector by what `embed` makes of its text, and the recorded space, in one
@@ -88,6 +76,20 @@ impl Store {
             Ok(next_generation(transaction).map_err(sql)?)
         })
     }
+}
+
+pub(super) fn claim(transaction: &Transaction<'_>, wanted: &VectorSpace) -> Result<(), Failure> {
+    match recorded_space(transaction)? {
+        Some(recorded) if recorded == *wanted => return Ok(()),
+        Some(recorded) if count(transaction)? > 0 => {
+            let wanted = wanted.clone();
+            return Err(Failure::from(StoreError::OtherSpace { recorded, wanted }));
+        }
+        _ => {}
+    }
+    record_space(transaction, wanted)?;
+    next_generation(transaction)?;
+    Ok(())
 }
 
 pub(super) fn recorded_space(

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use llasta_rag::embed::{EmbedError, Embedder, LexicalEmbedder};
-use llasta_rag::index::IndexKind;
+use llasta_rag::index::{ExactIndex, Index, IndexKind};
 use llasta_rag::pipeline::{Collection, CollectionError, Item, SearchResult};
-use llasta_rag::store::StoreError;
+use llasta_rag::store::{Filter, StoreError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
@@ -274,10 +274,25 @@ fn searches_go_on_while_an_upsert_embeds() {
     assert_eq!(embedder.found.load(Ordering::Relaxed), 3);
 }
 
+/// Three sources, each with a third of the ids.
+fn source_of(id: u8) -> String {
+    format!("source {}", id % 3)
+}
+
+fn of_source(id: u8, text: &str) -> Item {
+    Item {
+        metadata: json!({ "source": source_of(id) }),
+        ..item(&id.to_string(), text)
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Upsert(Vec<(u8, u8)>),
     Delete(Vec<u8>),
+    /// By the source, but for some.
+    DeleteSource(u8, Vec<u8>),
+    Hybrid,
     Reset,
     Save,
     Reopen,
@@ -285,8 +300,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        5 => vec((0..9_u8, any::<u8>()), 1..5).prop_map(Step::Upsert),
+        5 => vec((0..9_u8, 0..6_u8), 1..5).prop_map(Step::Upsert),
         2 => vec(0..9_u8, 1..4).prop_map(Step::Delete),
+        2 => (0..3_u8, vec(0..9_u8, 0..3)).prop_map(|(source, keep)| Step::DeleteSource(source, keep)),
+        1 => Just(Step::Hybrid),
         1 => Just(Step::Reset),
         1 => Just(Step::Save),
         2 => Just(Step::Reopen),
@@ -301,17 +318,30 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let mut collection = open(folder.path());
         let mut model = BTreeMap::new();
+        let mut hybrid = false;
         for step in steps {
             match step {
                 Step::Upsert(items) => {
                     model.extend(items.iter().map(|(id, word)| (id.to_string(), format!("word{word}"))));
-                    let items = items.iter().map(|(id, word)| item(&id.to_string(), &format!("word{word}")));
+                    let items = items.iter().map(|(id, word)| of_source(*id, &format!("word{word}")));
                     collection.upsert(items.collect()).unwrap();
                 }
                 Step::Delete(ids) => {
                     let ids: Vec<_> = ids.iter().map(u8::to_string).collect();
                     collection.delete(&ids).unwrap();
                     model.retain(|id, _| !ids.contains(id));
+                }
+                Step::DeleteSource(source, keep) => {
+                    let keep: Vec<_> = keep.iter().map(u8::to_string).collect();
+                    let filter = Filter::one("source", source_of(source));
+                    collection.delete_where(&filter, &keep).unwrap();
+                    model.retain(|id: &String, _| {
+                        source_of(id.parse().unwrap()) != source_of(source) || keep.contains(id)
+                    });
+                }
+                Step::Hybrid => {
+                    collection.prepare_text_search().unwrap();
+                    hybrid = true;
                 }
                 Step::Reset => {
                     collection.reset().unwrap();
@@ -328,6 +358,27 @@ proptest! {
                 .map(|result| (result.id, result.text))
                 .collect();
             prop_assert_eq!(&found, &model);
+            prop_assert_eq!(collection.metadata_len().unwrap(), model.len());
+
+            // The same, in the same order and with the same scores, as from an index that is made now.
+            let oracle = ExactIndex::new(collection.dimension()).unwrap();
+            let vectors = collection.store().vectors_after(0, 100).unwrap();
+            let rows: Vec<_> = vectors.iter().map(|(key, vector)| (*key, &vector[..])).collect();
+            oracle.upsert(&rows).unwrap();
+            let query = collection.embed_query("word1 word2 word3").unwrap();
+            let near = collection.search_vector(&query, 5).unwrap();
+            prop_assert_eq!(&near, &oracle.search(&query, 5).unwrap());
+            let filter = Filter::one("source", source_of(1));
+            let among = collection.store().keys(&filter).unwrap();
+            let near = collection.search_among(&query, 5, &filter).unwrap();
+            let expected = oracle.search_many(&[&query], 5, Some(&among)).unwrap();
+            prop_assert_eq!(&near, &expected[0]);
+
+            if !hybrid {
+                continue;
+            }
+            let worded = collection.search_text(&["word1"], 100, None).unwrap().len();
+            prop_assert_eq!(worded, model.values().filter(|text| *text == "word1").count());
         }
     }
 }

@@ -51,7 +51,7 @@ async fn a_hybrid_search_has_two_more_spans_and_keeps_to_its_schema() {
     let fuse = span("hybrid.fuse");
     assert_eq!(fuse.int("hybrid.dense_results"), Some(3));
     assert_eq!(fuse.int("hybrid.fused_results"), Some(3));
-    index.seen.assert_conforms(&schema::all().unwrap());
+    index.seen.assert_conforms(&schema::all());
 }
 
 #[tokio::test]

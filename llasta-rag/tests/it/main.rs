@@ -35,4 +35,5 @@ mod pages;
 mod real_llm;
 mod schema;
 mod settings;
+mod store_transfer;
 mod streams;

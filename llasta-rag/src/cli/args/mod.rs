@@ -1,6 +1,6 @@
 //! What can be said on the command line. In reading order: the commands (this file); `service` is what
-//! every service takes; `faiss_wrap` with `embed` and `index`, `chatbot` and `ingest` what one of them
-//! takes.
+//! every service takes; `faiss_wrap` with `embed` and `index`, `chatbot`, `ingest` and `transfer` what one
+//! of them takes.
 
 // These comments are help texts: a terminal shows backticks as they are.
 #![allow(clippy::doc_markdown)]
@@ -11,6 +11,7 @@ mod faiss_wrap;
 mod index;
 mod ingest;
 mod service;
+mod transfer;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub(crate) use self::faiss_wrap::FaissWrapArgs;
 pub(crate) use self::index::IndexArgs;
 pub(crate) use self::ingest::IngestArgs;
 pub(crate) use self::service::ServiceArgs;
+pub(crate) use self::transfer::{ExportArgs, ImportArgs};
 use super::check::args::CheckArgs;
 use super::schema::args::SchemaCommand;
 use super::values::{at_least, url, whole};
@@ -48,6 +50,16 @@ pub(crate) enum Command {
     /// text that is there under another name is skipped. A run that was cut off goes on when it is
     /// started again.
     Ingest(IngestArgs),
+    /// Write everything in faiss-wrap's data folder as JSON Lines.
+    ///
+    /// The first line names the embedding model, each other line is an item with its vector. faiss-wrap
+    /// must not run on the folder meanwhile.
+    Export(ExportArgs),
+    /// Read into faiss-wrap's data folder what export wrote: all of it or nothing.
+    ///
+    /// An item whose id is there is replaced, others stay. faiss-wrap must not run on the folder
+    /// meanwhile.
+    Import(ImportArgs),
     /// Ask chatbot-rag a question and print its answer with the sources.
     Ask(AskArgs),
     /// Start all three services, ask a question, and show the telemetry it made.

@@ -31,7 +31,7 @@ pub(super) async fn run(arguments: &CheckArgs) -> Result<(), Failure> {
         ));
     }
     let schema = if arguments.schema.is_empty() {
-        llasta_rag::schema::all().map_err(Failure::new)?
+        llasta_rag::schema::all()
     } else {
         schema::merged(&arguments.schema)?
     };

@@ -1,7 +1,6 @@
 //! What was emitted, compared with the contract.
 
 use llasta_telemetry::Names;
-use llasta_telemetry::schema::Schema;
 use llasta_telemetry::testing::conform::{self, Finding};
 use llasta_telemetry::testing::page::{self, Moved, Page};
 use llasta_telemetry::testing::{CapturedPage, CapturedSpan, Evidence};
@@ -45,7 +44,7 @@ async fn scrape(service: &Child) -> Result<String, Failure> {
 /// Everything that is not as the contract says. A chat request is among the spans: without one, its
 /// spans are missing.
 pub(super) fn findings(spans: &[CapturedSpan], pages: &Pages, lines: &[Lines]) -> Vec<Finding> {
-    let schema = Schema::contract();
+    let schema = llasta_rag::schema::all();
     let mut evidence = Evidence::new().spans(spans.iter().cloned());
     for (service, page) in &pages.0 {
         evidence = evidence.page(CapturedPage::read(*service, page).of_service(*service));

@@ -70,6 +70,6 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
 }
 
 /// The embedder that the command line asks for.
-fn embedder(_arguments: &EmbedArgs) -> Result<Arc<dyn Embedder>, Failure> {
+pub(in crate::cli) fn embedder(_arguments: &EmbedArgs) -> Result<Arc<dyn Embedder>, Failure> {
     Ok(Arc::new(LexicalEmbedder::default()))
 }

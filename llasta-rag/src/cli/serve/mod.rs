@@ -1,7 +1,7 @@
 //! `llasta serve`. In reading order: what all services share (this file), then one file per service.
 
 mod chatbot_rag;
-mod faiss_wrap;
+pub(super) mod faiss_wrap;
 mod llm;
 
 use std::net::SocketAddr;
