@@ -4,19 +4,21 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 use llasta_rag::store::{Store, StoreError, TransferError, VectorSpace};
+use tokio::runtime::Handle;
 
 use super::args::ImportArgs;
 use super::failure::Failure;
-use super::serve::faiss_wrap::embedder;
+use super::serve::embed::embedder;
 
 pub(super) async fn run(arguments: ImportArgs) -> Result<(), Failure> {
-    let imported = tokio::task::spawn_blocking(move || import(&arguments));
+    let runtime = Handle::current();
+    let imported = tokio::task::spawn_blocking(move || import(&arguments, runtime));
     imported
         .await
         .map_err(|error| Failure::of("the import broke off", &error))?
 }
 
-fn import(arguments: &ImportArgs) -> Result<(), Failure> {
+fn import(arguments: &ImportArgs, runtime: Handle) -> Result<(), Failure> {
     let mut input: Box<dyn BufRead> = match &arguments.file {
         None => Box::new(BufReader::new(std::io::stdin())),
         Some(file) => Box::new(BufReader::new(File::open(file).map_err(|error| {
@@ -26,7 +28,7 @@ fn import(arguments: &ImportArgs) -> Result<(), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::of("nothing was imported", error);
     let open = || Store::open(&arguments.data_dir).map_err(|error| failed(&error));
     let (store, done) = if arguments.reembed {
-        let embedder = embedder(&arguments.embed)?;
+        let embedder = embedder(&arguments.embed, runtime)?;
         let space = VectorSpace {
             model: embedder.model().to_owned(),
             dimension: embedder.dimension(),

@@ -25,6 +25,15 @@ impl NeuralEmbedder {
     /// # Errors
     ///
     /// Always [`EmbedError::NotCompiledIn`].
+    pub fn check_name(model: &str) -> Result<(), EmbedError> {
+        Err(missing(model))
+    }
+
+    /// Says which feature is missing.
+    ///
+    /// # Errors
+    ///
+    /// Always [`EmbedError::NotCompiledIn`].
     pub fn open(model: &str, _options: &NeuralOptions) -> Result<Self, EmbedError> {
         Err(missing(model))
     }

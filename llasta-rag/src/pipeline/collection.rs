@@ -226,8 +226,9 @@ impl Collection {
     ///
     /// A failing embedder.
     pub fn embed_query(&self, query: &str) -> Result<Vec<f32>, CollectionError> {
-        let mut vectors = embed_all(self.embedder.as_ref(), &[query])?;
-        Ok(vectors.pop().unwrap_or_default())
+        let vector = self.embedder.embed_query(query)?;
+        check_vector(&vector, self.embedder.dimension())?;
+        Ok(vector)
     }
 
     /// The at most `k` nearest items, best first. The zero vector is near to nothing.

@@ -21,6 +21,7 @@ use crate::api::search::{
     MOST_RESULTS, ResetResponse, SearchRequest, SearchResponse, UpsertRequest, UpsertResponse,
 };
 use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
+use crate::embed::EmbedError;
 use crate::index::Neighbour;
 use crate::pipeline::{
     Collection, CollectionError, DEPTH, Item, Retrieval, Scores, SearchResult, terms,
@@ -363,7 +364,12 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "called by map_err")]
 fn refusal(error: CollectionError) -> ApiError {
-    ApiError::internal(&error)
+    match error {
+        // Not a failure of the service: whoever asks can come again.
+        CollectionError::Embed(EmbedError::Busy { .. }) => {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
+        error => ApiError::internal(&error),
+    }
 }

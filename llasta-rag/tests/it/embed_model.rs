@@ -319,7 +319,7 @@ fn a_damaged_checkpoint_is_refused_with_the_file_and_what_is_wrong() {
                     "config.json",
                     "\"num_attention_heads\": 3",
                     "\"num_attention_heads\": 5",
-                )
+                );
             },
             &["num_attention_heads 5"],
         ),
@@ -331,7 +331,7 @@ fn a_damaged_checkpoint_is_refused_with_the_file_and_what_is_wrong() {
                     "config.json",
                     "\"intermediate_size\": 100",
                     "\"intermediate_size\": 96",
-                )
+                );
             },
             &[
                 "model.safetensors",
@@ -348,7 +348,7 @@ fn a_damaged_checkpoint_is_refused_with_the_file_and_what_is_wrong() {
                     "config.json",
                     "\"vocab_size\": 520",
                     "\"vocab_size\": 100",
-                )
+                );
             },
             &["tokenizer.json", "519", "100"],
         ),
@@ -365,7 +365,7 @@ fn a_damaged_checkpoint_is_refused_with_the_file_and_what_is_wrong() {
                     "1_Pooling/config.json",
                     "\"pooling_mode_mean_tokens\": true",
                     "\"pooling_mode_lasttoken\": true",
-                )
+                );
             },
             &["1_Pooling/config.json", "lasttoken"],
         ),

@@ -18,8 +18,10 @@ mod collection;
 mod commands;
 mod crash;
 mod demo;
+mod embed_batcher;
 #[cfg(feature = "candle")]
 mod embed_model;
+mod embed_server;
 mod faiss_wrap;
 mod faiss_wrap_filters;
 mod faiss_wrap_refusals;

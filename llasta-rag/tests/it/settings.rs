@@ -34,6 +34,13 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "[default: llasta-data]",
                 "EMBED_MODEL",
                 "llasta/lexical-hash-1024",
+                "EMBED_DTYPE",
+                "EMBED_THREADS",
+                "EMBED_BATCH_TOKENS",
+                "EMBED_QUEUE",
+                "EMBED_CACHE",
+                "EMBED_BASE_URL",
+                "EMBED_API_KEY",
                 "INDEX",
                 "auto, exact or faiss",
                 "RETRIEVAL",
@@ -126,7 +133,7 @@ async fn help(command: &[&str], environment: &[(&str, &str)]) -> String {
 
 #[tokio::test]
 async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
-    let bad: [(&[&str], &[&str], &[&str]); 16] = [
+    let bad: [(&[&str], &[&str], &[&str]); 19] = [
         (
             &FAISS,
             &["--nonsense"],
@@ -155,7 +162,22 @@ async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
         (
             &FAISS,
             &["--embed-model", "foo"],
-            &["foo", "llasta/lexical-hash-1024"],
+            &["foo", "--embed-model", "llasta/lexical-hash-1024"],
+        ),
+        (
+            &FAISS,
+            &["--embed-dtype", "f16"],
+            &["f16", "--embed-dtype", "f32 or bf16"],
+        ),
+        (
+            &FAISS,
+            &["--embed-threads", "0"],
+            &["--embed-threads", "1 to 1024"],
+        ),
+        (
+            &FAISS,
+            &["--embed-base-url", "tei:80"],
+            &["tei:80", "--embed-base-url", "http://"],
         ),
         (
             &FAISS,

@@ -3,29 +3,27 @@
 //! The socket answers from the first moment: until the model is loaded and the index is in step with
 //! the store, `/health` says `loading` and requests wait.
 
-use std::sync::Arc;
-
-use llasta_rag::embed::{Embedder, LexicalEmbedder};
 use llasta_rag::pipeline::{Collection, Retrieval};
 use llasta_rag::service::faiss_wrap::FaissWrapConfig;
 use llasta_rag::service::{Opening, faiss_wrap};
 use llasta_telemetry::context::carry_fn;
 
-use super::super::args::{EmbedArgs, FaissWrapArgs};
+use super::super::args::FaissWrapArgs;
 use super::super::failure::Failure;
-use super::{bind, end, serve, telemetry};
+use super::{bind, embed, end, serve, telemetry};
 
 pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
+    embed::check(&arguments.embed)?;
     let telemetry = telemetry("faiss-wrap", &arguments.service)?;
     let listener = bind(&arguments.service, arguments.port).await?;
     let FaissWrapArgs {
         data_dir,
-        embed,
+        embed: chosen,
         index,
         retrieval,
         ..
     } = arguments;
-    let opening = Opening::new(embed.embed_model.clone());
+    let opening = Opening::new(chosen.embed_model.clone());
     let app = faiss_wrap::router(
         opening.clone(),
         &telemetry,
@@ -35,8 +33,9 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         },
     );
     let opening_now = opening.clone();
+    let runtime = tokio::runtime::Handle::current();
     let opened = tokio::task::spawn_blocking(carry_fn(move || {
-        let embedder = embedder(&embed)?;
+        let embedder = embed::embedder(&chosen, runtime)?;
         let collection = Collection::open(&data_dir, embedder, index)
             .map_err(|error| Failure::of("faiss-wrap cannot start", &error))?;
         if retrieval == Retrieval::Hybrid {
@@ -67,9 +66,4 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
     }
     end(telemetry).await;
     Ok(())
-}
-
-/// The embedder that the command line asks for.
-pub(in crate::cli) fn embedder(_arguments: &EmbedArgs) -> Result<Arc<dyn Embedder>, Failure> {
-    Ok(Arc::new(LexicalEmbedder::default()))
 }

@@ -1,7 +1,9 @@
-//! `llasta serve`. In reading order: what all services share (this file), then one file per service.
+//! `llasta serve`. In reading order: what all services share (this file), then one file per service; `embed` makes
+//! the embedder of faiss-wrap.
 
 mod chatbot_rag;
-pub(super) mod faiss_wrap;
+pub(super) mod embed;
+mod faiss_wrap;
 mod llm;
 
 use std::net::SocketAddr;

@@ -32,6 +32,15 @@ impl NeuralEmbedder {
     /// Whether this build has neural models.
     pub const AVAILABLE: bool = true;
 
+    /// Whether there could be a model of the name: it is a folder, or looks like a repository.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::UnknownModel`] where it is neither.
+    pub fn check_name(model: &str) -> Result<(), EmbedError> {
+        Files::check_name(model)
+    }
+
     /// Loads a model from a folder or a Hugging Face repository (`owner/name`, or
     /// `owner/name@revision`), which is downloaded to the hub's cache (`HF_HOME`, `HF_TOKEN`) unless
     /// it is there or `HF_HUB_OFFLINE` is set.

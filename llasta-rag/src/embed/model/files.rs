@@ -25,6 +25,16 @@ enum Place {
 }
 
 impl Files {
+    /// Whether there could be a model of the name.
+    pub(super) fn check_name(model: &str) -> Result<(), EmbedError> {
+        if Path::new(model).is_dir() || repository(model).is_some() {
+            return Ok(());
+        }
+        Err(EmbedError::UnknownModel {
+            given: model.to_owned(),
+        })
+    }
+
     /// Finds the model, reading at most the repository's list of files.
     pub(super) fn open(model: &str) -> Result<Self, EmbedError> {
         let path = Path::new(model);

@@ -1,0 +1,152 @@
+//! A model behind a server with `OpenAI`'s embeddings API.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use llasta_rag::embed::{EmbedError, Embedder, OpenAiEmbedder, OpenAiOptions};
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use crate::support::{Served, nobody};
+
+type Answer = fn(&Value) -> Response;
+
+#[derive(Clone, Debug)]
+struct Server {
+    answer: Answer,
+    requests: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+}
+
+async fn embeddings(
+    State(server): State<Server>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let answer = (server.answer)(&body);
+    server.requests.lock().unwrap().push((headers, body));
+    answer
+}
+
+async fn serve(answer: Answer) -> (Served, Server) {
+    let server = Server {
+        answer,
+        requests: Arc::default(),
+    };
+    let app = Router::new()
+        .route("/v1/embeddings", post(embeddings))
+        .with_state(server.clone());
+    (Served::new(app).await, server)
+}
+
+/// Of each text the vector (length, 1), the last text first.
+fn backwards(body: &Value) -> Response {
+    let texts = body["input"].as_array().unwrap();
+    let items = texts.iter().enumerate().rev().map(|(index, text)| {
+        let length = text.as_str().unwrap().len();
+        json!({"object": "embedding", "index": index, "embedding": [length, 1]})
+    });
+    let items: Vec<_> = items.collect();
+    Json(json!({"object": "list", "data": items, "model": "m"})).into_response()
+}
+
+async fn connect(url: &str) -> Result<OpenAiEmbedder, EmbedError> {
+    let options = OpenAiOptions {
+        api_key: Some("secret".to_owned()),
+        batch: 2,
+        ..OpenAiOptions::new(url, "some/model")
+    };
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || OpenAiEmbedder::connect(options, runtime))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vectors_come_in_the_order_of_the_texts_in_batches_and_of_length_one() {
+    let (served, server) = serve(backwards).await;
+    // With or without the path that OpenAI's own clients want.
+    let embedder = connect(&format!("{}/v1/", served.url)).await.unwrap();
+    assert_eq!((embedder.model(), embedder.dimension()), ("some/model", 2));
+    let texts = ["a", " ", "bb", "cccc"];
+    let vectors = tokio::task::spawn_blocking(move || embedder.embed(&texts))
+        .await
+        .unwrap();
+    let vectors = vectors.unwrap();
+    assert_eq!(
+        vectors[1],
+        [0.0, 0.0],
+        "nothing is asked about a text that says nothing"
+    );
+    for (vector, length) in [
+        (&vectors[0], 1.0_f32),
+        (&vectors[2], 2.0),
+        (&vectors[3], 4.0),
+    ] {
+        assert!((vector[0] / vector[1] - length).abs() < 1e-5, "{vector:?}");
+        assert!(
+            (vector[0].hypot(vector[1]) - 1.0).abs() < 1e-5,
+            "{vector:?}"
+        );
+    }
+    let requests = server.requests.lock().unwrap();
+    let inputs: Vec<_> = requests
+        .iter()
+        .map(|(_, body)| body["input"].clone())
+        .collect();
+    assert_eq!(inputs[1..], [json!(["a", "bb"]), json!(["cccc"])]);
+    for (headers, body) in requests.iter() {
+        assert_eq!(headers["authorization"], "Bearer secret");
+        assert_eq!(body["model"], "some/model");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_says_wrong_is_told_with_its_address() {
+    fn answer(body: &Value) -> Response {
+        let first = body["input"][0].as_str().unwrap();
+        let vectors = |vectors: Value| Json(json!({"data": vectors})).into_response();
+        match first {
+            "refused" => {
+                let message = json!({"error": {"message": "the input is too long"}});
+                (StatusCode::BAD_REQUEST, Json(message)).into_response()
+            }
+            "page" => (StatusCode::BAD_GATEWAY, "<html>").into_response(),
+            "words" => "no JSON".into_response(),
+            "none" => vectors(json!([])),
+            "many" => vectors(json!([{"embedding": [1, 0]}, {"embedding": [1, 0]}])),
+            "short" => vectors(json!([{"embedding": [1]}])),
+            _ => vectors(json!([{"embedding": [1, 0]}])),
+        }
+    }
+    let (served, _) = serve(answer).await;
+    let embedder = Arc::new(connect(&served.url).await.unwrap());
+    for (text, said) in [
+        ("refused", "the input is too long"),
+        ("page", "502"),
+        ("words", "cannot be read"),
+        ("none", "0 vectors for 1 texts"),
+        ("many", "2 vectors for 1 texts"),
+        ("short", "1 components"),
+    ] {
+        let embedder = Arc::clone(&embedder);
+        let error = tokio::task::spawn_blocking(move || embedder.embed(&[text]))
+            .await
+            .unwrap()
+            .unwrap_err();
+        let message = error.to_string();
+        assert!(message.contains(said), "{text}: {message}");
+        assert!(message.contains(&served.url), "{text}: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_named_with_the_setting() {
+    let url = nobody();
+    let message = connect(&url).await.unwrap_err().to_string();
+    assert!(message.contains(&url), "{message}");
+    assert!(message.contains("--embed-base-url"), "{message}");
+}
