@@ -101,7 +101,8 @@ impl OpenAiEmbedder {
             .map_err(|error| refuse(&options, chain(&error)))?;
         let mut made = Self {
             client: ClientBuilder::new(client)
-                .with(TelemetryMiddleware::new())
+                // The server may be another company's.
+                .with(TelemetryMiddleware::new().without_baggage())
                 .build(),
             options,
             runtime,

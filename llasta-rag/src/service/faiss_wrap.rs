@@ -197,8 +197,8 @@ fn find(
                 embedder.dimension(),
                 query.chars().count(),
             );
-            collection
-                .embed_query(query)
+            // A model behind a server is asked within this span.
+            span.in_scope(|| collection.embed_query(query))
                 .inspect_err(|error| span.fail_with(error))
         }?;
         let neighbours = {

@@ -5,13 +5,17 @@ use std::sync::{Arc, Mutex};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use axum::{Json, Router};
 use llasta_rag::embed::{EmbedError, Embedder, OpenAiEmbedder, OpenAiOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::support::{Served, nobody};
+use llasta_rag::index::IndexKind;
+use llasta_rag::pipeline::Collection;
+use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
+use llasta_telemetry::testing::Recorder;
+
+use crate::support::{Llasta, Served, call, items, nobody, post, settled};
 
 type Answer = fn(&Value) -> Response;
 
@@ -37,7 +41,7 @@ async fn serve(answer: Answer) -> (Served, Server) {
         requests: Arc::default(),
     };
     let app = Router::new()
-        .route("/v1/embeddings", post(embeddings))
+        .route("/v1/embeddings", axum::routing::post(embeddings))
         .with_state(server.clone());
     (Served::new(app).await, server)
 }
@@ -149,4 +153,96 @@ async fn a_server_that_is_not_there_is_named_with_the_setting() {
     let message = connect(&url).await.unwrap_err().to_string();
     assert!(message.contains(&url), "{message}");
     assert!(message.contains("--embed-base-url"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_request_to_the_server_is_part_of_the_trace_under_the_query_that_it_embeds() {
+    let (served, server) = serve(backwards).await;
+    let embedder = Arc::new(connect(&served.url).await.unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let collection = Collection::open(folder.path(), embedder, IndexKind::Exact).unwrap();
+    let seen = Recorder::builder("faiss-wrap").build();
+    let app = faiss_wrap::router(Arc::new(collection), seen.telemetry(), MAX_BODY_BYTES);
+    call(&app, post("/upsert", &json!({"items": items()}))).await;
+    let answer = call(&app, post("/search", &json!({"query": "port 4317"}))).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let spans = settled(&seen, "POST /search").await;
+    let embed = spans.iter().find(|span| span.name == "faiss.embed_query");
+    let embed = embed.unwrap();
+    let request = spans
+        .iter()
+        .find(|span| span.parent_span_id.as_ref() == Some(&embed.span_id));
+    let request = request.unwrap_or_else(|| panic!("no request under it: {spans:#?}"));
+    assert_eq!(request.name, "POST /v1/embeddings");
+    let requests = server.requests.lock().unwrap();
+    let (headers, _) = requests.last().unwrap();
+    let parent = headers["traceparent"].to_str().unwrap();
+    assert!(parent.contains(&request.span_id), "{parent}");
+}
+
+/// Refuses as a full queue does.
+#[derive(Debug)]
+struct Busy;
+
+impl Embedder for Busy {
+    fn model(&self) -> &str {
+        "busy"
+    }
+
+    fn dimension(&self) -> usize {
+        2
+    }
+
+    fn embed(&self, _texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        Err(EmbedError::Busy { waiting: 7 })
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_busy_is_answered_503() {
+    let folder = tempfile::tempdir().unwrap();
+    let collection = Collection::open(folder.path(), Arc::new(Busy), IndexKind::Exact).unwrap();
+    let seen = Recorder::builder("faiss-wrap").build();
+    let app = faiss_wrap::router(Arc::new(collection), seen.telemetry(), MAX_BODY_BYTES);
+    for request in [
+        post("/search", &json!({"query": "port 4317"})),
+        post("/upsert", &json!({"items": items()})),
+    ] {
+        let answer = call(&app, request).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+        assert!(answer.refusal().contains("busy: 7 calls"), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_binary_searches_with_a_models_own_vectors_and_with_a_servers() {
+    let (served, _) = serve(backwards).await;
+    let checkpoint = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/bert-tiny");
+    let mut ways = vec![(
+        vec![
+            ("EMBED_BASE_URL", served.url.as_str()),
+            ("EMBED_MODEL", "m"),
+        ],
+        2,
+    )];
+    if cfg!(feature = "candle") {
+        ways.push((
+            vec![("EMBED_BASE_URL", ""), ("EMBED_MODEL", checkpoint)],
+            48,
+        ));
+    }
+    for (mut environment, dimension) in ways {
+        let folder = tempfile::tempdir().unwrap();
+        environment.push(("DATA_DIR", folder.path().to_str().unwrap()));
+        let mut service = Llasta::serve(&["faiss-wrap"], &environment).await;
+        service.line(|line| line["message"] == "ready").await;
+        let health = service.get("/health").await;
+        assert_eq!(health["embedding_dim"], dimension, "{health}");
+        service.post("/upsert", &json!({"items": items()})).await;
+        let query = json!({"query": "The invoice is due in April.", "top_k": 1});
+        let found = service.post("/search", &query).await;
+        let score = found["results"][0]["score"].as_f64().unwrap();
+        assert!((score - 1.0).abs() < 1e-4, "{found}");
+        service.stop().await;
+    }
 }
