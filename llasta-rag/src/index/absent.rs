@@ -1,13 +1,13 @@
-//! FAISS's place in a build without it: the same face, which says which feature to turn on.
+//! FAISS's place in a build without it: the same faces, which say which feature to turn on.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Index, IndexError, Neighbour, Stamp};
+use super::{Factory, Index, IndexConfig, IndexError, Neighbour, Stamp};
 
-/// FAISS, which this build lacks. No value of this type exists.
+/// FAISS's flat index, which this build lacks. No value of this type exists.
 #[derive(Debug)]
 pub struct FaissIndex(Infallible);
 
@@ -21,59 +21,97 @@ impl FaissIndex {
     ///
     /// Always [`IndexError::NotCompiledIn`].
     pub fn new(_dimension: usize) -> Result<Self, IndexError> {
-        Err(IndexError::NotCompiledIn {
-            backend: "FAISS",
-            feature: "faiss",
-        })
+        Err(NOT_COMPILED_IN)
     }
 }
 
-impl Index for FaissIndex {
-    fn factory(&self) -> Arc<str> {
+/// FAISS's other indexes, which this build lacks. No value of this type exists.
+#[derive(Debug)]
+pub struct FactoryIndex(Infallible);
+
+impl FactoryIndex {
+    /// Says which feature is missing.
+    ///
+    /// # Errors
+    ///
+    /// Always [`IndexError::NotCompiledIn`].
+    pub fn new(
+        _dimension: usize,
+        _factory: &Factory,
+        _config: &IndexConfig,
+    ) -> Result<Self, IndexError> {
+        Err(NOT_COMPILED_IN)
+    }
+
+    /// How many vectors wait in the tail.
+    pub fn waiting(&self) -> usize {
         match self.0 {}
     }
 
-    fn device(&self) -> &str {
-        match self.0 {}
-    }
-
-    fn dimension(&self) -> usize {
-        match self.0 {}
-    }
-
-    fn len(&self) -> usize {
-        match self.0 {}
-    }
-
-    fn upsert(&self, _rows: &[(u64, &[f32])]) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-
-    fn remove(&self, _ids: &[u64]) -> Result<usize, IndexError> {
-        match self.0 {}
-    }
-
-    fn search_many(
-        &self,
-        _queries: &[&[f32]],
-        _k: usize,
-        _among: Option<&HashSet<u64>>,
-    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
-        match self.0 {}
-    }
-
-    fn reset(&self) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-
-    fn save(&self, _path: &Path, _stamp: &Stamp) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-
-    fn load(&self, _path: &Path, _expected: &Stamp) -> Result<(), IndexError> {
+    /// How many rows of the main part are gone.
+    pub fn gone(&self) -> usize {
         match self.0 {}
     }
 }
+
+const NOT_COMPILED_IN: IndexError = IndexError::NotCompiledIn {
+    backend: "FAISS",
+    feature: "faiss",
+};
+
+macro_rules! stand_in {
+    ($name:ident) => {
+        impl Index for $name {
+            fn factory(&self) -> Arc<str> {
+                match self.0 {}
+            }
+
+            fn device(&self) -> &str {
+                match self.0 {}
+            }
+
+            fn dimension(&self) -> usize {
+                match self.0 {}
+            }
+
+            fn len(&self) -> usize {
+                match self.0 {}
+            }
+
+            fn upsert(&self, _rows: &[(u64, &[f32])]) -> Result<(), IndexError> {
+                match self.0 {}
+            }
+
+            fn remove(&self, _ids: &[u64]) -> Result<usize, IndexError> {
+                match self.0 {}
+            }
+
+            fn search_many(
+                &self,
+                _queries: &[&[f32]],
+                _k: usize,
+                _among: Option<&HashSet<u64>>,
+            ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
+                match self.0 {}
+            }
+
+            fn reset(&self) -> Result<(), IndexError> {
+                match self.0 {}
+            }
+
+            fn save(&self, _path: &Path, _stamp: &Stamp) -> Result<(), IndexError> {
+                match self.0 {}
+            }
+
+            fn load(&self, _path: &Path, _expected: &Stamp) -> Result<(), IndexError> {
+                match self.0 {}
+            }
+        }
+    };
+}
+
+stand_in!(FaissIndex);
+stand_in!(FactoryIndex);
 
 #[cfg(test)]
 mod tests {
@@ -81,7 +119,14 @@ mod tests {
 
     #[test]
     fn without_faiss_the_error_names_the_feature() {
-        let message = FaissIndex::new(4).unwrap_err().to_string();
-        assert!(message.contains("--features faiss"), "{message}");
+        let factory = Factory::parse("HNSW32").unwrap();
+        let config = IndexConfig::default();
+        for error in [
+            FaissIndex::new(4).unwrap_err(),
+            FactoryIndex::new(4, &factory, &config).unwrap_err(),
+        ] {
+            let message = error.to_string();
+            assert!(message.contains("--features faiss"), "{message}");
+        }
     }
 }

@@ -31,13 +31,22 @@ pub trait Rows: fmt::Debug + Send + Sync + Sized + 'static {
     /// All rows, one after the other.
     fn values(&self) -> &[f32];
 
-    /// Rows as (position, inner product with `query`), in any order: the `k` best and every row
-    /// that ties with the last of them; more do no harm.
+    /// The inner product of one row with a query.
+    fn score(&self, position: usize, query: &[f32]) -> f32;
+
+    /// For each of the queries, which lie one after the other, rows as (position, about their inner
+    /// product), in any order: the `k` best and every row that may tie with the last of them; more do
+    /// no harm. `k` is at least 1.
     ///
     /// # Errors
     ///
     /// A failing backend.
-    fn nearest(&self, query: &[f32], k: usize) -> Result<Vec<(usize, f32)>, IndexError>;
+    fn nearest(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<(usize, f32)>>, IndexError>;
+
+    /// The least score by [`nearest`](Self::nearest) of a row whose true score may be this one.
+    fn doubtful(score: f32) -> f32 {
+        score
+    }
 }
 
 /// An index made of immutable blocks of `R`.
@@ -49,10 +58,12 @@ pub struct BlockIndex<R> {
     places: Mutex<HashMap<u64, usize>>,
 }
 
-type Snapshot<R> = Arc<Vec<Arc<Block<R>>>>;
+/// What a search holds on to.
+pub(super) type Snapshot<R> = Arc<Vec<Arc<Block<R>>>>;
 
+/// Rows under their keys.
 #[derive(Debug)]
-struct Block<R> {
+pub(super) struct Block<R> {
     keys: Vec<u64>,
     rows: R,
 }
@@ -81,7 +92,8 @@ impl<R: Rows> BlockIndex<R> {
         })
     }
 
-    fn snapshot(&self) -> Snapshot<R> {
+    /// The rows as they are now.
+    pub(super) fn snapshot(&self) -> Snapshot<R> {
         Arc::clone(&self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -214,11 +226,7 @@ impl<R: Rows> Index for BlockIndex<R> {
         for query in queries {
             check_vector(query, self.dimension)?;
         }
-        let snapshot = self.snapshot();
-        queries
-            .iter()
-            .map(|query| search(&snapshot, query, k, among))
-            .collect()
+        search(&self.snapshot(), queries, k, among)
     }
 
     fn reset(&self) -> Result<(), IndexError> {
@@ -230,13 +238,7 @@ impl<R: Rows> Index for BlockIndex<R> {
 
     fn save(&self, path: &Path, stamp: &Stamp) -> Result<(), IndexError> {
         let snapshot = self.snapshot();
-        let rows = snapshot.iter().flat_map(|block| {
-            block
-                .keys
-                .iter()
-                .copied()
-                .zip(block.rows.values().chunks_exact(self.dimension))
-        });
+        let rows = rows_of(&snapshot, self.dimension);
         file::write(path, stamp, rows_in(&snapshot), rows)
     }
 
@@ -251,7 +253,7 @@ impl<R: Rows> Index for BlockIndex<R> {
                 rows,
             }))
         };
-        file::read(path, expected, |key, row| {
+        let main = file::read(path, expected, |key, row| {
             draft.keys.push(key);
             draft.values.extend_from_slice(row);
             if draft.keys.len() == BLOCK_ROWS {
@@ -259,6 +261,13 @@ impl<R: Rows> Index for BlockIndex<R> {
             }
             Ok(())
         })?;
+        if let Some(main) = main {
+            return Err(IndexError::OtherKind {
+                path: path.to_owned(),
+                expected: R::FACTORY.to_owned(),
+                found: main.file.factory,
+            });
+        }
         if !draft.keys.is_empty() {
             blocks.push(build(draft)?);
         }
@@ -290,29 +299,91 @@ impl<R: Rows> fmt::Debug for BlockIndex<R> {
     }
 }
 
-fn search<R: Rows>(
+/// The at most `k` nearest rows for each query, best first, ties in the order of their keys.
+pub(super) fn search<R: Rows>(
+    snapshot: &Snapshot<R>,
+    queries: &[&[f32]],
+    k: usize,
+    among: Option<&HashSet<u64>>,
+) -> Result<Vec<Vec<Neighbour>>, IndexError> {
+    if k == 0 {
+        return Ok(vec![Vec::new(); queries.len()]);
+    }
+    if let Some(keys) = among {
+        let searched = queries
+            .iter()
+            .map(|query| search_among(snapshot, query, k, keys));
+        return Ok(searched.collect());
+    }
+    let together = queries.concat();
+    let mut proposed = vec![Vec::new(); queries.len()];
+    for block in snapshot.iter() {
+        let nearest = block.rows.nearest(&together, k)?;
+        for (proposed, nearest) in proposed.iter_mut().zip(nearest) {
+            proposed.extend(
+                nearest
+                    .into_iter()
+                    .map(|(position, score)| (score, block, position)),
+            );
+        }
+    }
+    let found = queries.iter().zip(proposed);
+    Ok(found
+        .map(|(query, mut proposed)| {
+            // Only what may be among the best is scored exactly.
+            if (1..proposed.len()).contains(&k) {
+                let (_, &mut (worst, ..), _) =
+                    proposed.select_nth_unstable_by(k - 1, |a, b| b.0.total_cmp(&a.0));
+                let least = R::doubtful(worst);
+                proposed.retain(|&(score, ..)| score >= least);
+            }
+            let scored = proposed.into_iter().map(|(_, block, position)| Neighbour {
+                id: block.keys[position],
+                score: block.rows.score(position, query),
+            });
+            best(scored.collect(), k)
+        })
+        .collect())
+}
+
+/// Like [`search`], of the rows under these keys only; no other is looked at.
+fn search_among<R: Rows>(
     snapshot: &Snapshot<R>,
     query: &[f32],
     k: usize,
-    among: Option<&HashSet<u64>>,
-) -> Result<Vec<Neighbour>, IndexError> {
-    if k == 0 {
-        return Ok(Vec::new());
-    }
+    keys: &HashSet<u64>,
+) -> Vec<Neighbour> {
     let mut found = Vec::new();
     for block in snapshot.iter() {
-        // A block cannot be asked for some of its rows only, so it is asked for all.
-        let wanted = if among.is_some() { block.keys.len() } else { k };
-        for (position, score) in block.rows.nearest(query, wanted)? {
-            let id = block.keys[position];
-            if among.is_none_or(|keys| keys.contains(&id)) {
-                found.push(Neighbour { id, score });
-            }
-        }
+        let allowed = block.keys.iter().enumerate();
+        found.extend(
+            allowed
+                .filter(|(_, key)| keys.contains(key))
+                .map(|(position, &id)| Neighbour {
+                    id,
+                    score: block.rows.score(position, query),
+                }),
+        );
     }
+    best(found, k)
+}
+
+/// The `k` best, best first; equal scores come in the order of their ids.
+pub(super) fn best(mut found: Vec<Neighbour>, k: usize) -> Vec<Neighbour> {
     found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     found.truncate(k);
-    Ok(found)
+    found
+}
+
+/// Every row under its key.
+pub(super) fn rows_of<R: Rows>(
+    snapshot: &Snapshot<R>,
+    dimension: usize,
+) -> impl Iterator<Item = (u64, &[f32])> {
+    snapshot.iter().flat_map(move |block| {
+        let rows = block.rows.values().chunks_exact(dimension);
+        block.keys.iter().copied().zip(rows)
+    })
 }
 
 /// The draft of block `number`: begun as a copy of the block, or empty behind the last one.
@@ -332,7 +403,8 @@ fn draft_of<'a, R: Rows>(
         })
 }
 
-fn rows_in<R>(snapshot: &Snapshot<R>) -> usize {
+/// How many rows there are.
+pub(super) fn rows_in<R>(snapshot: &Snapshot<R>) -> usize {
     match snapshot.split_last() {
         Some((last, full)) => full.len() * BLOCK_ROWS + last.keys.len(),
         None => 0,

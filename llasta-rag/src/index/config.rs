@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{ExactIndex, FaissIndex, Index, IndexError};
+use super::{ExactIndex, Factory, FactoryIndex, FaissIndex, Index, IndexError};
 
 /// Which backend to use, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,11 +12,23 @@ use super::{ExactIndex, FaissIndex, Index, IndexError};
 pub struct IndexConfig {
     /// The backend.
     pub kind: IndexKind,
+    /// Lists that a search of an IVF index looks into; the square root of their number when not set.
+    pub nprobe: Option<usize>,
+    /// How many candidates a search of an HNSW graph keeps; 64 when not set.
+    pub ef_search: Option<usize>,
+    /// Threads that train an index and add to it; half of the machine's when not set. A search takes
+    /// the one that calls it.
+    pub threads: Option<usize>,
+    /// Whether a loaded index stays in its file and is read as it is needed.
+    pub mmap: bool,
 }
 
 impl From<IndexKind> for IndexConfig {
     fn from(kind: IndexKind) -> Self {
-        Self { kind }
+        Self {
+            kind,
+            ..Self::default()
+        }
     }
 }
 
@@ -25,30 +37,43 @@ impl IndexConfig {
     ///
     /// # Errors
     ///
-    /// A dimension of zero, or a backend that is not compiled in: the message names the feature.
+    /// A dimension of zero, a factory string that does not fit the dimension, or a backend that is not
+    /// compiled in: the message names the feature.
     pub fn create(&self, dimension: usize) -> Result<Arc<dyn Index>, IndexError> {
-        match self.kind {
+        match &self.kind {
             IndexKind::Auto if FaissIndex::AVAILABLE => Ok(Arc::new(FaissIndex::new(dimension)?)),
             IndexKind::Auto | IndexKind::Exact => Ok(Arc::new(ExactIndex::new(dimension)?)),
             IndexKind::Faiss => Ok(Arc::new(FaissIndex::new(dimension)?)),
+            IndexKind::Factory(factory) => {
+                Ok(Arc::new(FactoryIndex::new(dimension, factory, self)?))
+            }
         }
+    }
+
+    /// How many threads train and add.
+    pub fn worker_threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(|| all() / 2).max(1)
     }
 }
 
 /// Which backend to use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum IndexKind {
-    /// FAISS where it is compiled in, else the exact index.
+    /// FAISS's flat index where it is compiled in, else the exact index.
     #[default]
     Auto,
     /// The exact index in Rust.
     Exact,
-    /// FAISS.
+    /// FAISS's flat index, which is exact too.
     Faiss,
+    /// Any other index that FAISS's factory makes.
+    Factory(Factory),
 }
 
 impl IndexKind {
-    /// Every name that [`FromStr`] accepts.
+    /// The names that [`FromStr`] accepts beside factory strings.
     pub const NAMES: [&'static str; 3] = ["auto", "exact", "faiss"];
 
     /// An empty index of this kind, with the usual settings.
@@ -67,6 +92,7 @@ impl fmt::Display for IndexKind {
             Self::Auto => "auto",
             Self::Exact => "exact",
             Self::Faiss => "faiss",
+            Self::Factory(factory) => factory.as_str(),
         })
     }
 }
@@ -78,10 +104,8 @@ impl FromStr for IndexKind {
         match name {
             "auto" => Ok(Self::Auto),
             "exact" => Ok(Self::Exact),
-            "faiss" => Ok(Self::Faiss),
-            _ => Err(IndexError::UnknownKind {
-                given: name.to_owned(),
-            }),
+            "faiss" | "Flat" => Ok(Self::Faiss),
+            _ => Factory::parse(name).map(Self::Factory),
         }
     }
 }
@@ -103,6 +127,13 @@ mod tests {
         for expected in ["hnsw", "auto", "exact", "faiss"] {
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_factory_string_is_a_kind_and_flat_is_faiss() {
+        let kind: IndexKind = "IVF256,PQ64".parse().unwrap();
+        assert_eq!(kind.to_string(), "IVF256,PQ64");
+        assert_eq!("Flat".parse::<IndexKind>().unwrap(), IndexKind::Faiss);
     }
 
     #[test]

@@ -8,10 +8,32 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum IndexError {
     /// A name that is no [`IndexKind`](super::IndexKind).
-    #[error("unknown index kind {given:?}: use auto, exact or faiss")]
+    #[error(
+        "unknown index kind {given:?}: use auto, exact, faiss, or a factory string of FAISS such as IVF256,Flat, HNSW32 or IVF256,PQ64"
+    )]
     UnknownKind {
         /// The name as given.
         given: String,
+    },
+    /// A factory string of FAISS's that this index does not take.
+    #[error("the index kind {factory} is not supported: {reason}")]
+    Unsupported {
+        /// The factory string.
+        factory: String,
+        /// Why not, and what to take instead.
+        reason: &'static str,
+    },
+    /// A kind that learns from its vectors, and has too few yet.
+    #[error(
+        "the index {factory} trains on at least {needed} vectors and there are {given}: add more, or take a kind with fewer lists or without training, such as HNSW32"
+    )]
+    TooFewVectors {
+        /// The factory string.
+        factory: String,
+        /// How many vectors training needs.
+        needed: usize,
+        /// How many there are.
+        given: usize,
     },
     /// A backend that this build lacks.
     #[error(
@@ -90,6 +112,19 @@ pub enum IndexError {
         /// The model wanted.
         expected: String,
         /// The model in the file.
+        found: String,
+    },
+    /// A file of another kind of index.
+    #[error(
+        "the index file {} is of the kind {found}, not {expected}: rebuild the index from the store",
+        path.display()
+    )]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// The kind wanted.
+        expected: String,
+        /// The kind in the file.
         found: String,
     },
     /// A file that mirrors another generation of the store.

@@ -25,7 +25,19 @@ impl Rows for ExactRows {
         &self.values
     }
 
-    fn nearest(&self, query: &[f32], k: usize) -> Result<Vec<(usize, f32)>, IndexError> {
+    fn score(&self, position: usize, query: &[f32]) -> f32 {
+        let start = position * self.dimension;
+        dot(query, &self.values[start..start + self.dimension])
+    }
+
+    fn nearest(&self, queries: &[f32], k: usize) -> Result<Vec<Vec<(usize, f32)>>, IndexError> {
+        let queries = queries.chunks_exact(self.dimension);
+        Ok(queries.map(|query| self.nearest_one(query, k)).collect())
+    }
+}
+
+impl ExactRows {
+    fn nearest_one(&self, query: &[f32], k: usize) -> Vec<(usize, f32)> {
         let rows = self.values.chunks_exact(self.dimension);
         let mut scored: Vec<_> = rows
             .enumerate()
@@ -36,7 +48,7 @@ impl Rows for ExactRows {
                 scored.select_nth_unstable_by(k - 1, |a, b| b.1.total_cmp(&a.1));
             scored.retain(|&(_, score)| score >= worst);
         }
-        Ok(scored)
+        scored
     }
 }
 

@@ -4,11 +4,14 @@
 //! "llasta index 1\n"                                magic and version of the format
 //! u64, then as many bytes of JSON                   generation, dimension, model, rows
 //! rows x (u64 key, dimension x f32)                 the vectors
+//! labels x u64, then a bit for each                 with a main part: its keys, and which of them count
 //! 32 bytes                                          SHA-256 of all of the above
 //! ```
 //!
-//! Numbers are little-endian. Both backends hold plain rows, so both read and write the same file,
-//! and FAISS's own reader, which trusts what it reads, never sees one. The file is written under a
+//! Numbers are little-endian. The flat backends hold plain rows, so they read and write the same file.
+//! The main part of a [`FactoryIndex`](super::FactoryIndex) lies beside it in FAISS's own format, under
+//! a name made of its checksum: FAISS's reader trusts what it reads, so it is handed only what the
+//! checksum of this file vouches for. The file is written under a
 //! temporary name and renamed: whoever dies whenever, the name holds one whole file or none.
 
 use std::fs::{self, File};
@@ -31,6 +34,31 @@ struct Header {
     dimension: usize,
     model: String,
     rows: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    main: Option<MainFile>,
+}
+
+/// Where the main part is, and what it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MainFile {
+    pub(super) factory: String,
+    /// A name in the same folder.
+    pub(super) file: String,
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    pub(super) labels: usize,
+}
+
+/// A main part without FAISS's share of it.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "faiss"),
+    expect(dead_code, reason = "a build without FAISS only sees that it is there")
+)]
+pub(super) struct MainPart {
+    pub(super) file: MainFile,
+    pub(super) keys: Vec<u64>,
+    pub(super) bits: Vec<u8>,
 }
 
 /// Writes `count` rows.
@@ -40,8 +68,19 @@ pub(super) fn write<'a>(
     count: usize,
     rows: impl Iterator<Item = (u64, &'a [f32])>,
 ) -> Result<(), IndexError> {
+    write_parts(path, stamp, count, rows, None)
+}
+
+/// Writes `count` rows and what belongs to a main part.
+pub(super) fn write_parts<'a>(
+    path: &Path,
+    stamp: &Stamp,
+    count: usize,
+    rows: impl Iterator<Item = (u64, &'a [f32])>,
+    main: Option<(&MainFile, &[u64], &[u8])>,
+) -> Result<(), IndexError> {
     let temporary = temporary_name(path);
-    let written = write_whole(&temporary, stamp, count, rows)
+    let written = write_whole(&temporary, stamp, count, rows, main)
         .and_then(|()| fs::rename(&temporary, path))
         .and_then(|()| sync_folder(path));
     written.map_err(|source| {
@@ -60,7 +99,7 @@ pub(super) fn read(
     path: &Path,
     expected: &Stamp,
     mut row: impl FnMut(u64, &[f32]) -> Result<(), IndexError>,
-) -> Result<(), IndexError> {
+) -> Result<Option<MainPart>, IndexError> {
     let file = File::open(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => IndexError::NoFile {
             path: path.to_owned(),
@@ -102,6 +141,10 @@ pub(super) fn read(
             row(u64::from_le_bytes(first_8(key)), &vector)?;
         }
     }
+    let main = match &header.main {
+        None => None,
+        Some(file) => Some(read_main(&mut input, file).map_err(|error| broken_off(path, &error))?),
+    };
     let computed = input.hash.finalize();
     let mut recorded = [0; CHECKSUM_BYTES];
     input
@@ -111,7 +154,19 @@ pub(super) fn read(
     if computed.as_slice() != recorded {
         return Err(damaged(path, "the checksum does not match"));
     }
-    check(path, header, expected)
+    check(path, header, expected)?;
+    Ok(main)
+}
+
+fn read_main(input: &mut impl Read, file: &MainFile) -> io::Result<MainPart> {
+    let mut bytes = vec![0; file.labels * 8];
+    input.read_exact(&mut bytes)?;
+    let keys = bytes.as_chunks().0.iter();
+    let keys = keys.map(|key| u64::from_le_bytes(*key)).collect();
+    let mut bits = vec![0; file.labels.div_ceil(8)];
+    input.read_exact(&mut bits)?;
+    let file = file.clone();
+    Ok(MainPart { file, keys, bits })
 }
 
 fn check(path: &Path, header: Header, expected: &Stamp) -> Result<(), IndexError> {
@@ -177,6 +232,12 @@ fn read_header(input: &mut impl Read, path: &Path, size: u64) -> Result<Header, 
         .and_then(|bytes| bytes.checked_add(8));
     let expected_size = row_bytes
         .and_then(|bytes| bytes.checked_mul(header.rows as u64))
+        .and_then(|bytes| {
+            let labels = header.main.as_ref().map_or(0, |main| main.labels as u64);
+            bytes
+                .checked_add(labels.checked_mul(8)?)?
+                .checked_add(labels.div_ceil(8))
+        })
         .and_then(|bytes| bytes.checked_add((MAGIC.len() + 8 + CHECKSUM_BYTES) as u64 + length));
     if expected_size != Some(size) {
         return Err(damaged(path, "its size is not what its header says"));
@@ -189,6 +250,7 @@ fn write_whole<'a>(
     stamp: &Stamp,
     count: usize,
     rows: impl Iterator<Item = (u64, &'a [f32])>,
+    main: Option<(&MainFile, &[u64], &[u8])>,
 ) -> io::Result<()> {
     let mut output = Hashing {
         inner: BufWriter::new(File::create(path)?),
@@ -199,6 +261,7 @@ fn write_whole<'a>(
         dimension: stamp.dimension,
         model: stamp.model.clone(),
         rows: count,
+        main: main.map(|(file, ..)| file.clone()),
     };
     let json = serde_json::to_vec(&header)?;
     output.write_all(MAGIC)?;
@@ -213,6 +276,14 @@ fn write_whole<'a>(
         }
         output.write_all(&bytes)?;
     }
+    if let Some((file, keys, bits)) = main {
+        for key in keys {
+            output.write_all(&key.to_le_bytes())?;
+        }
+        let mut bits = bits.to_vec();
+        bits.resize(file.labels.div_ceil(8), 0);
+        output.write_all(&bits)?;
+    }
     let checksum = output.hash.finalize();
     output.inner.write_all(&checksum)?;
     let file = output
@@ -223,14 +294,14 @@ fn write_whole<'a>(
 }
 
 /// Makes the rename itself durable. A platform that cannot open folders has nothing to sync.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent().map(File::open) {
         Some(Ok(folder)) => folder.sync_all(),
         _ => Ok(()),
     }
 }
 
-fn temporary_name(path: &Path) -> PathBuf {
+pub(super) fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     PathBuf::from(name)
@@ -242,7 +313,7 @@ fn first_8(bytes: &[u8]) -> [u8; 8] {
     out
 }
 
-fn damaged(path: &Path, reason: &str) -> IndexError {
+pub(super) fn damaged(path: &Path, reason: &str) -> IndexError {
     IndexError::Damaged {
         path: path.to_owned(),
         reason: reason.to_owned(),

@@ -14,26 +14,45 @@
 //! - `error.rs`: what can go wrong, and what to do about it;
 //! - `blocks.rs`: [`BlockIndex`], the snapshots that both backends share;
 //! - `exact.rs`: [`ExactIndex`], pure Rust, the oracle and the fallback;
-//! - `faiss.rs`: `FaissIndex` over FAISS (feature `faiss`), and `absent.rs`, the same face without it;
+//! - `factory.rs`: [`Factory`], FAISS's factory strings, read without FAISS;
+//! - `faiss.rs`: [`FaissIndex`], FAISS's flat index by blocks (feature `faiss`);
+//! - `layered.rs`: [`FactoryIndex`], any other of FAISS's, with `sealed.rs`, the part that FAISS
+//!   searches, `merge.rs`, which makes it, and `kept.rs`, which writes and opens it;
+//! - `absent.rs`: the same faces without FAISS;
+//! - `ffi.rs`: FAISS itself, and everything that is unsafe about it;
 //! - `file.rs`: the index file and its checks.
 
 mod blocks;
 mod config;
 mod error;
 mod exact;
+mod factory;
 mod file;
 
 #[cfg(not(feature = "faiss"))]
-#[path = "absent.rs"]
-mod faiss;
+mod absent;
 #[cfg(feature = "faiss")]
 mod faiss;
+#[cfg(feature = "faiss")]
+mod ffi;
+#[cfg(feature = "faiss")]
+mod kept;
+#[cfg(feature = "faiss")]
+mod layered;
+#[cfg(feature = "faiss")]
+mod merge;
+#[cfg(feature = "faiss")]
+mod sealed;
 
+#[cfg(not(feature = "faiss"))]
+pub use self::absent::{FactoryIndex, FaissIndex};
 pub use self::blocks::{BlockIndex, Rows};
 pub use self::config::{IndexConfig, IndexKind};
 pub use self::error::IndexError;
 pub use self::exact::{ExactIndex, ExactRows};
-pub use self::faiss::FaissIndex;
+pub use self::factory::Factory;
+#[cfg(feature = "faiss")]
+pub use self::{faiss::FaissIndex, layered::FactoryIndex};
 
 use std::collections::HashSet;
 use std::fmt;
@@ -104,6 +123,17 @@ pub trait Index: Send + Sync + fmt::Debug {
         true
     }
 
+    /// Moves every vector to where most are searched, now and not when it is worth its cost, and trains
+    /// first where that was not done yet. Searches and upserts go on meanwhile. Indexes of one part
+    /// have nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::TooFewVectors`], or a failing backend; the index is then as it was before.
+    fn train(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     /// Forgets every vector.
     ///
     /// # Errors
@@ -124,7 +154,7 @@ pub trait Index: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// [`IndexError::NoFile`], [`IndexError::Damaged`], [`IndexError::OtherDimension`],
-    /// [`IndexError::OtherModel`] or [`IndexError::Stale`]; after each of them the content is
+    /// [`IndexError::OtherModel`], [`IndexError::OtherKind`] or [`IndexError::Stale`]; after each of them the content is
     /// unchanged and the caller rebuilds it from the store.
     fn load(&self, path: &Path, expected: &Stamp) -> Result<(), IndexError>;
 }
@@ -147,6 +177,16 @@ pub struct Stamp {
     pub dimension: usize,
     /// The embedding model that made the vectors.
     pub model: String,
+}
+
+/// The at most `k` of these vectors that are nearest to the query, by their inner products, best first;
+/// equal scores come in the order of their ids. All have as many components as the query.
+pub fn nearest_of(query: &[f32], rows: &[(u64, Vec<f32>)], k: usize) -> Vec<Neighbour> {
+    let scored = rows.iter().map(|(id, row)| Neighbour {
+        id: *id,
+        score: exact::dot(query, row),
+    });
+    blocks::best(scored.collect(), k)
 }
 
 /// Whether an index of this dimension takes a vector.

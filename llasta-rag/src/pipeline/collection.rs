@@ -1,16 +1,19 @@
 //! The store, the index and the embedder as one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Item, SearchResult};
 use crate::embed::{EmbedError, Embedder};
-use crate::index::{Index, IndexConfig, IndexError, Neighbour, Stamp, check_vector};
+use crate::index::{Index, IndexConfig, IndexError, Neighbour, Stamp, check_vector, nearest_of};
 use crate::store::{Filter, Store, StoreError, StoredItem, VectorSpace};
 
 /// How many rows are read or embedded at a time when the index or the vectors are made anew.
 const PAGE: usize = 1024;
+
+/// How many candidates a compressed index is asked for, for each result wanted.
+const PROPOSED_PER_RESULT: usize = 4;
 
 /// Texts that can be found by meaning, kept in one folder.
 ///
@@ -241,10 +244,7 @@ impl Collection {
         query: &[f32],
         k: usize,
     ) -> Result<Vec<Neighbour>, CollectionError> {
-        if query.iter().all(|&value| value == 0.0) {
-            return Ok(Vec::new());
-        }
-        Ok(self.index.search(query, k)?)
+        self.nearest(query, k, None)
     }
 
     /// Like [`search_vector`](Self::search_vector), of the items that a filter means.
@@ -258,12 +258,7 @@ impl Collection {
         k: usize,
         filter: &Filter,
     ) -> Result<Vec<Neighbour>, CollectionError> {
-        if query.iter().all(|&value| value == 0.0) {
-            return Ok(Vec::new());
-        }
-        let among = self.store.keys(filter)?;
-        let mut found = self.index.search_many(&[query], k, Some(&among))?;
-        Ok(found.pop().unwrap_or_default())
+        self.nearest(query, k, Some(&self.store.keys(filter)?))
     }
 
     /// The texts and metadata of neighbours, in the same order. One that was deleted since the search
@@ -360,6 +355,31 @@ impl Collection {
         &self.store
     }
 
+    fn nearest(
+        &self,
+        query: &[f32],
+        k: usize,
+        among: Option<&HashSet<u64>>,
+    ) -> Result<Vec<Neighbour>, CollectionError> {
+        if query.iter().all(|&value| value == 0.0) {
+            return Ok(Vec::new());
+        }
+        let exact = self.index.scores_are_exact();
+        let asked = if exact {
+            k
+        } else {
+            k.saturating_mul(PROPOSED_PER_RESULT)
+        };
+        let mut found = self.index.search_many(&[query], asked, among)?;
+        let found = found.pop().unwrap_or_default();
+        if exact {
+            return Ok(found);
+        }
+        // A compressed index proposes; the stored vectors say in which order, and how near.
+        let keys: Vec<_> = found.iter().map(|neighbour| neighbour.id).collect();
+        Ok(nearest_of(query, &self.store.vectors(&keys)?, k))
+    }
+
     /// Loads the index file, or says why not and rebuilds the index.
     fn load(&self) -> Result<(), CollectionError> {
         let mut mirror = self.mirror();
@@ -383,7 +403,11 @@ impl Collection {
                 tracing::warn!(vectors, stored, "the index file does not mirror the store");
             }
             Err(IndexError::NoFile { .. }) if stored == 0 => {}
-            Err(reason @ (IndexError::NoFile { .. } | IndexError::Stale { .. })) => {
+            Err(
+                reason @ (IndexError::NoFile { .. }
+                | IndexError::Stale { .. }
+                | IndexError::OtherKind { .. }),
+            ) => {
                 tracing::info!(%reason, "index not loaded");
             }
             Err(reason) => tracing::warn!(%reason, "index not loaded"),

@@ -75,6 +75,38 @@ impl Store {
         })
     }
 
+    /// The vectors under these keys, in this order. A key without a row is passed over.
+    ///
+    /// # Errors
+    ///
+    /// A damaged row, or a failing database.
+    pub fn vectors(&self, keys: &[u64]) -> Result<Vec<(u64, Vec<f32>)>, StoreError> {
+        self.read(|transaction| {
+            let Some(space) = recorded_space(transaction)? else {
+                return Ok(Vec::new());
+            };
+            let dimension = space.dimension;
+            let mut select =
+                transaction.prepare_cached("SELECT vector FROM items WHERE key = ?1")?;
+            let mut vectors = Vec::with_capacity(keys.len());
+            for &key in keys {
+                let Ok(sql_key) = i64::try_from(key) else {
+                    continue;
+                };
+                let bytes: Option<Vec<u8>> =
+                    select.query_row([sql_key], |row| row.get(0)).optional()?;
+                let Some(bytes) = bytes else { continue };
+                let vector = from_bytes(&bytes, dimension).ok_or_else(|| {
+                    let reason =
+                        format!("a vector of {} bytes, not {dimension} numbers", bytes.len());
+                    Failure::from(self.damaged_row(key, reason))
+                })?;
+                vectors.push((key, vector));
+            }
+            Ok(vectors)
+        })
+    }
+
     /// All ids, in the order in which they were first stored.
     ///
     /// # Errors

@@ -3,9 +3,8 @@
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as SqlValue;
 
-use super::items::{from_bytes, key};
+use super::items::key;
 use super::open::Failure;
-use super::space::recorded_space;
 use super::{Filter, Store, StoreError};
 
 /// The table has no texts of its own but points at those of `items`; the triggers keep both in step,
@@ -89,32 +88,6 @@ impl Store {
                 .query_map(params_from_iter(&parameters), key)?
                 .collect::<Result<_, _>>()?;
             Ok(keys)
-        })
-    }
-
-    /// The vectors under these keys. A key without a row is passed over.
-    ///
-    /// # Errors
-    ///
-    /// A damaged row, or a failing database.
-    pub fn vectors(&self, keys: &[u64]) -> Result<Vec<(u64, Vec<f32>)>, StoreError> {
-        self.read(|transaction| {
-            let dimension = recorded_space(transaction)?
-                .ok_or(StoreError::Unclaimed)?
-                .dimension;
-            let mut select =
-                transaction.prepare_cached("SELECT key, vector FROM items WHERE key = ?1")?;
-            let mut vectors = Vec::with_capacity(keys.len());
-            for &wanted in keys {
-                let mut rows = select.query([i64::try_from(wanted).unwrap_or(-1)])?;
-                let Some(row) = rows.next()? else { continue };
-                let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-                let vector = from_bytes(bytes, dimension).ok_or_else(|| {
-                    Failure::from(self.damaged_row(wanted, "a vector of another size".to_owned()))
-                })?;
-                vectors.push((wanted, vector));
-            }
-            Ok(vectors)
         })
     }
 }

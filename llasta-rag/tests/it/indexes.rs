@@ -7,20 +7,22 @@ use llasta_rag::index::{ExactIndex, Index, IndexError, IndexKind, Neighbour, Sta
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-const DIMENSION: usize = 24;
+pub(super) const DIMENSION: usize = 24;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Upsert(Vec<(u64, Vec<f32>)>),
     Remove(Vec<u64>),
     Search(Vec<f32>, usize),
     Reset,
+    /// What is said of an index of two parts holds whenever they are merged.
+    Train,
     /// Many rows at once, so that more than one block is filled.
     Fill(u64),
 }
 
 /// Few distinct components, so that ties are common.
-fn vector() -> impl Strategy<Value = Vec<f32>> {
+pub(super) fn vector() -> impl Strategy<Value = Vec<f32>> {
     let component = prop_oneof![Just(0.0_f32), Just(1.0), Just(-1.0), -1.0..1.0_f32];
     vec(component, DIMENSION).prop_map(|mut vector| {
         normalise(&mut vector);
@@ -28,17 +30,18 @@ fn vector() -> impl Strategy<Value = Vec<f32>> {
     })
 }
 
-fn key() -> impl Strategy<Value = u64> {
+pub(super) fn key() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 0..40_u64, 1 => 1000..3000_u64]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => vec((key(), vector()), 0..12).prop_map(Step::Upsert),
         4 => vec(key(), 0..12).prop_map(Step::Remove),
         6 => (vector(), 0..60_usize).prop_map(|(query, k)| Step::Search(query, k)),
         1 => (1000..1400_u64).prop_map(Step::Fill),
         1 => Just(Step::Reset),
+        2 => Just(Step::Train),
     ]
 }
 
@@ -63,7 +66,12 @@ fn nearest(model: &BTreeMap<u64, Vec<f32>>, query: &[f32]) -> Vec<(u64, f64)> {
 }
 
 /// The right number of neighbours, in order, with the right scores, and no better one left out.
-fn assert_agrees(found: &[Neighbour], model: &BTreeMap<u64, Vec<f32>>, query: &[f32], k: usize) {
+pub(super) fn assert_agrees(
+    found: &[Neighbour],
+    model: &BTreeMap<u64, Vec<f32>>,
+    query: &[f32],
+    k: usize,
+) {
     let expected = nearest(model, query);
     assert_eq!(found.len(), k.min(expected.len()));
     let scores: BTreeMap<_, _> = expected.iter().copied().collect();
@@ -85,7 +93,11 @@ fn assert_agrees(found: &[Neighbour], model: &BTreeMap<u64, Vec<f32>>, query: &[
     }
 }
 
-fn apply(index: &dyn Index, model: &BTreeMap<u64, Vec<f32>>, step: &Step) -> Vec<Neighbour> {
+pub(super) fn apply(
+    index: &dyn Index,
+    model: &BTreeMap<u64, Vec<f32>>,
+    step: &Step,
+) -> Vec<Neighbour> {
     match step {
         Step::Upsert(rows) => {
             let rows: Vec<_> = rows
@@ -112,6 +124,14 @@ fn apply(index: &dyn Index, model: &BTreeMap<u64, Vec<f32>>, step: &Step) -> Vec
             index.upsert(&rows).unwrap();
         }
         Step::Reset => index.reset().unwrap(),
+        Step::Train => match index.train() {
+            Ok(()) => {}
+            Err(IndexError::TooFewVectors { needed, given, .. }) => {
+                assert_eq!(given, model.len());
+                assert!(given < needed);
+            }
+            Err(error) => panic!("{error}"),
+        },
         Step::Search(query, k) => {
             let found = index.search(query, *k).unwrap();
             assert_agrees(&found, model, query, *k);
@@ -121,13 +141,13 @@ fn apply(index: &dyn Index, model: &BTreeMap<u64, Vec<f32>>, step: &Step) -> Vec
     Vec::new()
 }
 
-fn apply_to_model(model: &mut BTreeMap<u64, Vec<f32>>, step: &Step) {
+pub(super) fn apply_to_model(model: &mut BTreeMap<u64, Vec<f32>>, step: &Step) {
     match step {
         Step::Upsert(rows) => model.extend(rows.iter().cloned()),
         Step::Remove(keys) => model.retain(|key, _| !keys.contains(key)),
         Step::Fill(count) => model.extend((1000..1000 + count).map(|key| (key, filling(key)))),
         Step::Reset => model.clear(),
-        Step::Search(..) => {}
+        Step::Search(..) | Step::Train => {}
     }
 }
 

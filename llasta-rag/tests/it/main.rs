@@ -27,6 +27,14 @@ mod faiss_wrap_filters;
 mod faiss_wrap_refusals;
 mod handbook;
 mod hybrid;
+#[cfg(feature = "faiss")]
+mod index_factory;
+#[cfg(feature = "faiss")]
+mod index_files;
+#[cfg(feature = "faiss")]
+mod index_life;
+#[cfg(feature = "faiss")]
+mod index_misuse;
 mod indexes;
 mod ingest;
 mod kept;

@@ -6,17 +6,39 @@
 use clap::Args;
 use llasta_rag::index::{IndexConfig, IndexKind};
 
-use super::super::values::index_kind;
+use super::super::values::{at_least, index_kind};
 
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
-    /// Index: auto, exact or faiss. auto takes FAISS where it is compiled in.
+    /// Index: auto, exact, faiss, or a factory string of FAISS such as IVF256,Flat, HNSW32 or
+    /// IVF256,PQ64. auto takes FAISS's Flat where FAISS is compiled in.
     #[arg(long, env = "INDEX", default_value = "auto", value_parser = index_kind, value_name = "KIND")]
     pub(crate) index: IndexKind,
+
+    /// Lists that a search of an IVF index looks into [default: the square root of their number]
+    #[arg(long, env = "INDEX_NPROBE", value_parser = at_least(1_usize), value_name = "N")]
+    pub(crate) nprobe: Option<usize>,
+
+    /// Candidates that a search of an HNSW index keeps [default: 64]
+    #[arg(long, env = "INDEX_EF_SEARCH", value_parser = at_least(1_usize), value_name = "N")]
+    pub(crate) ef_search: Option<usize>,
+
+    /// Threads that train an index and add to it [default: half of the machine's]
+    #[arg(long, env = "INDEX_THREADS", value_parser = at_least(1_usize), value_name = "N")]
+    pub(crate) index_threads: Option<usize>,
+
+    /// Leave a loaded index in its file and read it as it is needed.
+    #[arg(long, env = "INDEX_MMAP")]
+    pub(crate) index_mmap: bool,
 }
 
 impl From<IndexArgs> for IndexConfig {
     fn from(arguments: IndexArgs) -> Self {
-        Self::from(arguments.index)
+        let mut config = Self::from(arguments.index);
+        config.nprobe = arguments.nprobe;
+        config.ef_search = arguments.ef_search;
+        config.threads = arguments.index_threads;
+        config.mmap = arguments.index_mmap;
+        config
     }
 }

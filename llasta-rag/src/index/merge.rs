@@ -1,0 +1,190 @@
+//! Making a main part: the first one, one with the tail's rows added, one without the rows that are
+//! gone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::blocks::{rows_in, rows_of};
+use super::ffi::{Native, with_threads};
+use super::layered::View;
+use super::sealed::{Live, Sealed};
+use super::{Factory, IndexConfig, IndexError};
+
+/// Rows added between two looks at whether to stop.
+const STEP: usize = 256;
+
+pub(super) struct Plan<'a> {
+    pub(super) factory: &'a Factory,
+    pub(super) config: &'a IndexConfig,
+    pub(super) dimension: usize,
+    /// How many vectors the first main part needs.
+    pub(super) needed: usize,
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// Makes a main part of everything in a view; `None` where there is nothing to do or it was stopped.
+pub(super) fn run(plan: &Plan<'_>, view: &View) -> Result<Option<(Sealed, Live)>, IndexError> {
+    let tail = rows_in(&view.tail);
+    let threads = plan.config.worker_threads();
+    match &view.main {
+        None if tail == 0 && plan.needed <= 1 => Ok(None),
+        None => with_threads(threads, || plan.first(view, tail)),
+        Some(main) if tail == 0 && view.live.count == main.native.len() => Ok(None),
+        Some(main) => with_threads(threads, || plan.next(view, main)),
+    }
+}
+
+/// A main part that is being made.
+struct Draft {
+    native: Native,
+    keys: Vec<u64>,
+    places: HashMap<u64, usize>,
+    live: Live,
+}
+
+impl Plan<'_> {
+    fn first(&self, view: &View, given: usize) -> Result<Option<(Sealed, Live)>, IndexError> {
+        if given < self.needed {
+            return Err(IndexError::TooFewVectors {
+                factory: self.factory.to_string(),
+                needed: self.needed,
+                given,
+            });
+        }
+        let mut native = Native::factory(self.dimension, self.factory.as_str())?;
+        if !native.is_trained() {
+            let mut values = Vec::with_capacity(given * self.dimension);
+            for (_, row) in rows_of(&view.tail, self.dimension) {
+                values.extend_from_slice(row);
+            }
+            native.train(&values)?;
+        }
+        let draft = Draft {
+            native,
+            keys: Vec::new(),
+            places: HashMap::new(),
+            live: Live::default(),
+        };
+        self.finish(draft, view)
+    }
+
+    fn next(&self, view: &View, main: &Sealed) -> Result<Option<(Sealed, Live)>, IndexError> {
+        let gone = main.native.len().saturating_sub(view.live.count);
+        let draft = if gone * 4 >= main.native.len() {
+            match self.compacted(view, main)? {
+                Some(draft) => draft,
+                None => return Ok(None),
+            }
+        } else {
+            let mut draft = Draft {
+                native: main.copied()?,
+                keys: main.keys.clone(),
+                places: HashMap::new(),
+                live: Live::clone(&view.live),
+            };
+            draft.find_places();
+            draft
+        };
+        self.finish(draft, view)
+    }
+
+    /// A copy without the rows that are gone. IVF keeps the labels of the others, flat kinds close the
+    /// gaps. A graph cannot let go of a row: it is built again of its own vectors, on what it learnt.
+    fn compacted(&self, view: &View, main: &Sealed) -> Result<Option<Draft>, IndexError> {
+        let mut draft = Draft {
+            native: main.copied()?,
+            keys: Vec::new(),
+            places: HashMap::new(),
+            live: Live::default(),
+        };
+        let removed = if self.factory.is_graph() {
+            false
+        } else {
+            draft.native.keep(&view.live.bits).is_ok()
+        };
+        if removed && draft.native.lists().is_some() {
+            draft.keys.clone_from(&main.keys);
+            draft.live = Live::clone(&view.live);
+            draft.find_places();
+            return Ok(Some(draft));
+        }
+        let labels = (0..main.keys.len()).filter(|&label| view.live.holds(label));
+        if removed {
+            for label in labels {
+                draft.name(main.keys[label]);
+            }
+            return Ok(Some(draft));
+        }
+        draft.native.reset()?;
+        let labels: Vec<_> = labels.collect();
+        for labels in labels.chunks(STEP) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let mut values = vec![0.0; labels.len() * self.dimension];
+            for (row, &label) in values.chunks_exact_mut(self.dimension).zip(labels) {
+                main.native.reconstruct(label, row)?;
+            }
+            let keys: Vec<_> = labels.iter().map(|&label| main.keys[label]).collect();
+            draft.add(&keys, &values)?;
+        }
+        Ok(Some(draft))
+    }
+
+    /// Adds the tail's rows.
+    fn finish(&self, mut draft: Draft, view: &View) -> Result<Option<(Sealed, Live)>, IndexError> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        let mut rows = rows_of(&view.tail, self.dimension).peekable();
+        while let Some((key, row)) = rows.next() {
+            keys.push(key);
+            values.extend_from_slice(row);
+            if keys.len() == STEP || rows.peek().is_none() {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                draft.add(&keys, &values)?;
+                keys.clear();
+                values.clear();
+            }
+        }
+        let Draft {
+            native,
+            keys,
+            places,
+            live,
+        } = draft;
+        let sealed = Sealed::new(native, keys, places, self.factory, self.config)?;
+        Ok(Some((sealed, live)))
+    }
+}
+
+impl Draft {
+    /// Gives the next label to a key.
+    fn name(&mut self, key: u64) {
+        let label = self.keys.len();
+        self.keys.push(key);
+        self.places.insert(key, label);
+        self.live.set(label);
+    }
+
+    fn find_places(&mut self) {
+        let live = &self.live;
+        let labels = self.keys.iter().copied().enumerate();
+        let labels = labels.filter(|&(label, _)| live.holds(label));
+        self.places = labels.map(|(label, key)| (key, label)).collect();
+    }
+
+    fn add(&mut self, keys: &[u64], values: &[f32]) -> Result<(), IndexError> {
+        if self.native.lists().is_some() {
+            let first = self.keys.len() as i64;
+            let labels: Vec<_> = (first..first + keys.len() as i64).collect();
+            self.native.add_under(values, &labels)?;
+        } else {
+            self.native.add(values)?;
+        }
+        for &key in keys {
+            self.name(key);
+        }
+        Ok(())
+    }
+}

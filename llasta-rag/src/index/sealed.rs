@@ -1,0 +1,277 @@
+//! The part of a [`FactoryIndex`](super::FactoryIndex) that FAISS searches. It never changes: which of
+//! its rows still count is said from outside.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use super::blocks::best;
+use super::exact::dot;
+use super::ffi::{Narrowed, Native, Opening, one_thread};
+use super::file::MainFile;
+use super::{Factory, IndexConfig, IndexError, Neighbour};
+
+/// What a graph looks through when nothing is set; FAISS's own default, 16, finds too little.
+const EF_SEARCH: usize = 64;
+
+/// Which rows still count, one bit per label, the lowest of the first byte first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    pub(super) bits: Vec<u8>,
+    pub(super) count: usize,
+}
+
+impl Live {
+    pub(super) fn holds(&self, label: usize) -> bool {
+        self.bits
+            .get(label / 8)
+            .is_some_and(|byte| byte >> (label % 8) & 1 == 1)
+    }
+
+    pub(super) fn set(&mut self, label: usize) {
+        if label / 8 >= self.bits.len() {
+            self.bits.resize(label / 8 + 1, 0);
+        }
+        self.count += usize::from(!self.holds(label));
+        self.bits[label / 8] |= 1 << (label % 8);
+    }
+
+    pub(super) fn clear(&mut self, label: usize) {
+        if self.holds(label) {
+            self.bits[label / 8] &= !(1 << (label % 8));
+            self.count -= 1;
+        }
+    }
+}
+
+/// A FAISS index with the keys of its labels.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    pub(super) native: Native,
+    /// The key of each label. After a compaction labels of an IVF index may be without a vector.
+    pub(super) keys: Vec<u64>,
+    /// The label of each key; whether it still counts is for the live bits to say.
+    pub(super) places: HashMap<u64, usize>,
+    /// Lists and lists looked into, of an IVF index.
+    lists: Option<(usize, usize)>,
+    /// Whether FAISS leaves out rows that are not allowed; if not, more are asked for and filtered.
+    selects: bool,
+    /// A graph whose vectors can be read back one by one.
+    readable_graph: bool,
+    /// What was written of it, so that it is written once.
+    pub(super) written: OnceLock<MainFile>,
+    /// The file it was opened from.
+    source: Option<PathBuf>,
+}
+
+impl Sealed {
+    /// Takes an index and the keys of its labels, and sets how wide searches look.
+    pub(super) fn new(
+        mut native: Native,
+        keys: Vec<u64>,
+        places: HashMap<u64, usize>,
+        factory: &Factory,
+        config: &IndexConfig,
+    ) -> Result<Self, IndexError> {
+        let lists = native.lists().map(|lists| {
+            let usual = (lists as f64).sqrt().ceil() as usize;
+            (lists, config.nprobe.unwrap_or(usual).clamp(1, lists))
+        });
+        if let Some((_, nprobe)) = lists {
+            native.set("nprobe", nprobe)?;
+        }
+        let graph = factory.is_graph();
+        if graph {
+            native.set("efSearch", config.ef_search.unwrap_or(EF_SEARCH))?;
+        }
+        let mut sealed = Self {
+            native,
+            keys,
+            places,
+            lists,
+            selects: false,
+            readable_graph: false,
+            written: OnceLock::new(),
+            source: None,
+        };
+        // Not every kind can leave rows out or read a vector back, and none says so beforehand.
+        let mut probe = vec![0.0; sealed.native.dimension()];
+        let narrowed = Narrowed {
+            allowed: Some(&[1]),
+            nprobe: lists.map(|(_, nprobe)| nprobe),
+        };
+        one_thread();
+        sealed.selects = sealed.native.search(&probe, 1, narrowed).is_ok();
+        sealed.readable_graph = graph && sealed.native.reconstruct(0, &mut probe).is_ok();
+        Ok(sealed)
+    }
+
+    /// A second FAISS index with the same rows, in memory.
+    pub(super) fn copied(&self) -> Result<Native, IndexError> {
+        match &self.source {
+            // What stays in its file cannot be copied, only read again.
+            Some(path) => Native::open(path, Opening::Read),
+            None => self.native.try_clone(),
+        }
+    }
+
+    /// The same, which was opened from a file.
+    pub(super) fn kept_in(mut self, source: PathBuf, written: MainFile) -> Self {
+        self.source = Some(source);
+        self.written = OnceLock::from(written);
+        self
+    }
+
+    /// The at most `k` nearest rows that count, for each query.
+    pub(super) fn search(
+        &self,
+        live: &Live,
+        queries: &[&[f32]],
+        k: usize,
+        among: Option<&HashSet<u64>>,
+    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
+        let chosen = among.map(|keys| self.live_among(live, keys));
+        let allowed = chosen.as_ref().unwrap_or(live);
+        let k = k.min(allowed.count);
+        if k == 0 {
+            return Ok(vec![Vec::new(); queries.len()]);
+        }
+        one_thread();
+        let wide = self.width(k, allowed, among.is_some());
+        if wide.exact {
+            return queries
+                .iter()
+                .map(|query| self.scan(allowed, query, k))
+                .collect();
+        }
+        let hits = self.ask(&queries.concat(), &wide, allowed)?;
+        let found = queries.iter().enumerate();
+        found
+            .map(|(number, query)| {
+                let found = self.counting(hits.of(number), allowed);
+                if found.len() >= k {
+                    Ok(best(found, k))
+                } else {
+                    self.widen(query, k, wide, allowed)
+                }
+            })
+            .collect()
+    }
+
+    fn live_among(&self, live: &Live, keys: &HashSet<u64>) -> Live {
+        let mut chosen = Live {
+            bits: vec![0; live.bits.len()],
+            count: 0,
+        };
+        for key in keys {
+            match self.places.get(key) {
+                Some(&label) if live.holds(label) => chosen.set(label),
+                _ => {}
+            }
+        }
+        chosen
+    }
+
+    /// How wide to look at first. The fewer rows are allowed, the more lists are looked into, so that
+    /// as many allowed rows are compared as without a filter. A graph walks over rows that are not
+    /// allowed too: it is asked for as many more, or left out where comparing each allowed row costs
+    /// less (a walk compares about 32 rows for each one asked for).
+    fn width(&self, k: usize, allowed: &Live, filtered: bool) -> Width {
+        let rows = self.keys.len();
+        let more = |n: usize| (n as u128 * rows as u128 / allowed.count.max(1) as u128) as usize;
+        let mut wide = Width {
+            // Some more, for ties at the last place.
+            take: (k + 8).min(rows),
+            nprobe: self.lists.map(|(_, nprobe)| nprobe),
+            exact: false,
+        };
+        if let Some((lists, nprobe)) = self.lists.filter(|_| filtered) {
+            wide.nprobe = Some(more(nprobe).clamp(nprobe, lists));
+        }
+        if self.readable_graph && filtered {
+            wide.take = more(2 * k).clamp(wide.take, rows);
+            wide.exact = allowed.count < wide.take.saturating_mul(32);
+        } else if !self.selects {
+            wide.take = more(2 * k).clamp(wide.take, rows);
+        }
+        wide
+    }
+
+    fn ask(
+        &self,
+        queries: &[f32],
+        wide: &Width,
+        allowed: &Live,
+    ) -> Result<super::ffi::Hits, IndexError> {
+        let narrows = self.selects && allowed.count < self.keys.len();
+        let narrowed = Narrowed {
+            allowed: narrows.then_some(allowed.bits.as_slice()),
+            nprobe: wide.nprobe.filter(|_| self.selects),
+        };
+        self.native.search(queries, wide.take, narrowed)
+    }
+
+    /// What a search found and still counts. FAISS is not relied on to have left out the rest.
+    fn counting(&self, hits: impl Iterator<Item = (usize, f32)>, allowed: &Live) -> Vec<Neighbour> {
+        let counting = hits.filter(|&(label, _)| allowed.holds(label));
+        let named = counting.filter_map(|(label, score)| {
+            let &id = self.keys.get(label)?;
+            Some(Neighbour { id, score })
+        });
+        named.collect()
+    }
+
+    /// Looks wider and wider until there are `k` results or everything was looked at.
+    fn widen(
+        &self,
+        query: &[f32],
+        k: usize,
+        mut wide: Width,
+        allowed: &Live,
+    ) -> Result<Vec<Neighbour>, IndexError> {
+        let rows = self.keys.len();
+        let lists = self.lists.map_or(0, |(lists, _)| lists);
+        let all = |wide: &Width| wide.take >= rows && wide.nprobe.is_none_or(|n| n >= lists);
+        loop {
+            let was_all = all(&wide);
+            if !was_all {
+                wide.take = wide.take.saturating_mul(2).min(rows);
+                wide.nprobe = wide.nprobe.map(|nprobe| (nprobe * 2).min(lists));
+            }
+            let found = self.counting(self.ask(query, &wide, allowed)?.of(0), allowed);
+            if found.len() >= k {
+                return Ok(best(found, k));
+            }
+            if was_all || all(&wide) {
+                // A graph may hold rows that no walk reaches.
+                return if self.readable_graph {
+                    self.scan(allowed, query, k)
+                } else {
+                    Ok(best(found, k))
+                };
+            }
+        }
+    }
+
+    /// Compares each allowed row, as the index keeps it.
+    fn scan(&self, allowed: &Live, query: &[f32], k: usize) -> Result<Vec<Neighbour>, IndexError> {
+        let mut row = vec![0.0; query.len()];
+        let mut found = Vec::with_capacity(allowed.count);
+        for (label, &id) in self.keys.iter().enumerate() {
+            if allowed.holds(label) {
+                self.native.reconstruct(label, &mut row)?;
+                let score = dot(query, &row);
+                found.push(Neighbour { id, score });
+            }
+        }
+        Ok(best(found, k))
+    }
+}
+
+/// How wide a search looks.
+#[derive(Clone, Copy)]
+struct Width {
+    take: usize,
+    nprobe: Option<usize>,
+    exact: bool,
+}
