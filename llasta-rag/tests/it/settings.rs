@@ -42,7 +42,7 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "EMBED_BASE_URL",
                 "EMBED_API_KEY",
                 "INDEX",
-                "auto, exact or faiss",
+                "auto, exact, faiss, or a factory string",
                 "RETRIEVAL",
                 "[default: dense]",
             ],
@@ -157,7 +157,7 @@ async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
         (
             &FAISS,
             &["--index", "foo"],
-            &["foo", "--index", "auto, exact or faiss"],
+            &["foo", "--index", "auto, exact, faiss, or a factory string"],
         ),
         (
             &FAISS,
@@ -241,7 +241,12 @@ async fn what_is_wrong_in_the_environment_is_named_with_what_is_allowed() {
         (&CHATBOT, "RAG_MAX_CONTEXT_CHARS", "-1", &["0 or more"]),
         (&CHATBOT, "VLLM_BASE_URL", "vllm", &["http://"]),
         (&FAISS, "EMBED_MODEL", "foo", &["llasta/lexical-hash-1024"]),
-        (&FAISS, "INDEX", "foo", &["auto, exact or faiss"]),
+        (
+            &FAISS,
+            "INDEX",
+            "foo",
+            &["auto, exact, faiss, or a factory string"],
+        ),
         (&FAISS, "RETRIEVAL", "sparse", &["dense or hybrid"]),
         (&LLM, "LLM_CONCURRENCY", "0", &["1 to 65535"]),
         (&LLM, "LLASTA_LOG_FORMAT", "x", &["json or pretty"]),

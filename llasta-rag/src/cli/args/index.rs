@@ -32,6 +32,21 @@ pub(crate) struct IndexArgs {
     pub(crate) index_mmap: bool,
 }
 
+impl IndexArgs {
+    /// The environment that hands these settings on to a child process.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        let number = |name, value: Option<usize>| value.map(|value| (name, value.to_string()));
+        let given = [
+            Some(("INDEX", self.index.to_string())),
+            number("INDEX_NPROBE", self.nprobe),
+            number("INDEX_EF_SEARCH", self.ef_search),
+            number("INDEX_THREADS", self.index_threads),
+            self.index_mmap.then(|| ("INDEX_MMAP", "true".to_owned())),
+        ];
+        given.into_iter().flatten().collect()
+    }
+}
+
 impl From<IndexArgs> for IndexConfig {
     fn from(arguments: IndexArgs) -> Self {
         let mut config = Self::from(arguments.index);

@@ -45,13 +45,10 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     }
     let scratch = Scratch::create()?;
     say("Starting faiss-wrap, the stand-in LLM and chatbot-rag …");
-    let index = arguments.index.index.to_string();
-    let faiss_wrap = Child::start(
-        "faiss-wrap",
-        &receiver,
-        &[("DATA_DIR", scratch.path()), ("INDEX", &index)],
-    )
-    .await?;
+    let index = arguments.index.variables();
+    let mut variables = vec![("DATA_DIR", scratch.path())];
+    variables.extend(index.iter().map(|(name, value)| (*name, value.as_str())));
+    let faiss_wrap = Child::start("faiss-wrap", &receiver, &variables).await?;
     let llm = Child::start("llm", &receiver, &[]).await?;
     let neighbours = [
         ("FAISS_WRAP_URL", faiss_wrap.url()),
