@@ -1,6 +1,6 @@
 """How many texts a second PyTorch's `transformers` embeds, next to llasta-rag in the same minutes.
 
-    python embed_speed.py FOLDER [--threads 2] [--rounds 3] [--rust PROGRAM]
+    python embed_speed.py FOLDER [--threads 2] [--rounds 3] [--batches 1 8 32] [--rust PROGRAM]
     python embed_speed.py --make-bge-m3 FOLDER --tokenizer tokenizer.json
 
 PROGRAM is `embed_speed` of llasta-rag's examples, built with `--release --features candle`. Rounds of
@@ -66,9 +66,9 @@ def median(model, batch, cls):
     return statistics.median(times) * 1000
 
 
-def rust(program, folder, threads):
+def rust(program, folder, threads, batches):
     out = subprocess.run(
-        [program, str(folder), str(threads)], check=True, capture_output=True, text=True
+        [program, str(folder), str(threads), "f32", *map(str, batches)], check=True, capture_output=True, text=True
     ).stdout
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()[2:]]
     return {int(row[0]): float(row[1]) for row in rows}
@@ -79,6 +79,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     parser.add_argument("--rust")
     parser.add_argument("--make-bge-m3", action="store_true")
     parser.add_argument("--tokenizer", type=pathlib.Path)
@@ -90,18 +91,20 @@ def main():
     config = AutoConfig.from_pretrained(arguments.folder)
     model = AutoModel.from_pretrained(arguments.folder, dtype=torch.float32).eval()
     cls = config.model_type != "bert"
-    theirs = {batch: [] for batch in BATCHES}
-    ours = {batch: [] for batch in BATCHES}
+    theirs = {batch: [] for batch in arguments.batches}
+    ours = {batch: [] for batch in arguments.batches}
     for _ in range(arguments.rounds):
-        for batch in BATCHES:
+        for batch in arguments.batches:
             theirs[batch].append(median(model, batch, cls))
         if arguments.rust:
-            for batch, time_of in rust(arguments.rust, arguments.folder, arguments.threads).items():
+            for batch, time_of in rust(
+                arguments.rust, arguments.folder, arguments.threads, arguments.batches
+            ).items():
                 ours[batch].append(time_of)
     print(f"PyTorch {torch.__version__}, {arguments.threads} threads, {TOKENS} tokens, medians of {arguments.rounds} rounds\n")
     print("| batch | PyTorch ms | texts per second | llasta ms | texts per second | llasta / PyTorch |")
     print("|---:|---:|---:|---:|---:|---:|")
-    for batch in BATCHES:
+    for batch in arguments.batches:
         their = statistics.median(theirs[batch])
         row = [f"{batch}", f"{their:.1f}", f"{batch * 1000 / their:.1f}"]
         if ours[batch]:

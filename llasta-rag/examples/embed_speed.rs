@@ -1,7 +1,7 @@
 //! How many texts a second a neural model embeds on this machine.
 //!
 //! ```text
-//! cargo run --release -p llasta-rag --features candle --example embed_speed -- FOLDER [THREADS] [f32|bf16]
+//! cargo run --release -p llasta-rag --features candle --example embed_speed -- FOLDER [THREADS] [f32|bf16] [BATCH]...
 //! ```
 //!
 //! Prints a markdown table: for batches of 1, 8 and 32 texts of 128 tokens the median time of a batch
@@ -34,7 +34,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let embedder = NeuralEmbedder::open(&model, &options)?;
     eprintln_loaded(&embedder, loading);
     println!("| batch | ms per batch | texts per second |\n|---:|---:|---:|");
-    for batch in BATCHES {
+    let given = arguments
+        .map(|text| text.parse())
+        .collect::<Result<Vec<_>, _>>()?;
+    for batch in if given.is_empty() {
+        BATCHES.to_vec()
+    } else {
+        given
+    } {
         let milliseconds = median(&embedder, batch)? * 1000.0;
         let rate = batch as f64 * 1000.0 / milliseconds;
         println!("| {batch} | {milliseconds:.1} | {rate:.1} |");
@@ -74,13 +81,22 @@ fn median(embedder: &NeuralEmbedder, batch: usize) -> Result<f64, EmbedError> {
 
 /// A text of as many tokens as are measured, with the two that the model adds.
 fn text_of(embedder: &NeuralEmbedder) -> String {
+    let words = [" one", " two", " six", " ten", " a", ".", "e"];
     let mut text = String::new();
-    for word in ["one", " two", " six", " ten"].iter().cycle() {
-        let longer = format!("{text}{word}");
-        if embedder.count_tokens(&longer) > TOKENS - 2 {
-            break;
+    let mut cycle = 0;
+    while embedder.count_tokens(&text) < TOKENS - 2 && cycle < 1000 {
+        let fits = words
+            .iter()
+            .cycle()
+            .skip(cycle % words.len())
+            .take(words.len());
+        let mut longer = fits.map(|word| format!("{text}{word}"));
+        let most = |text: &String| embedder.count_tokens(text) <= TOKENS - 2;
+        match longer.find(most) {
+            Some(longer) => text = longer,
+            None => break,
         }
-        text = longer;
+        cycle += 1;
     }
     text
 }
