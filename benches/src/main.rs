@@ -66,7 +66,17 @@ fn everything() -> Result<String, Failure> {
     document(&[own()?, peers], benches)
 }
 
+/// Where the part of the page begins that other programs write.
+const RETRIEVAL: &str = "## Retrieval";
+
 fn write(path: &str, text: &str) -> Result<(), Failure> {
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    let kept = page.find(RETRIEVAL).map_or("", |start| &page[start..]);
+    let text = if kept.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{}\n\n{kept}", text.trim_end())
+    };
     std::fs::write(path, text)
         .map_err(|error| Failure(format!("`{path}` could not be written: {error}")))
 }

@@ -237,7 +237,7 @@ fn a_collection_over_a_compressed_index_scores_by_the_stored_vectors_and_opens_a
         let item = |key: u64| Item {
             id: format!("item-{key}"),
             text: key.to_string(),
-            metadata: serde_json::Map::new(),
+            metadata: serde_json::Value::Null,
         };
         keys.map(item).collect::<Vec<_>>()
     };
