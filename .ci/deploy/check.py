@@ -1,0 +1,466 @@
+"""Checks llasta-rag/deploy as far as that can be done without a cluster and without Docker.
+
+    python check.py           checks; exit status 1 where something is wrong
+    python check.py --write   writes the plain manifests anew first
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import compose_spec
+import hcl2
+import helm_python.chart as helm
+import kubernetes_validate
+import yaml
+from helm_python import errors
+
+import alloy
+import pods
+import vllm
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+DEPLOY = ROOT / "llasta-rag/deploy"
+MIXIN = ROOT / "llasta-telemetry/mixin"
+CHART = DEPLOY / "helm/llasta-rag"
+VALUES = DEPLOY / "helm/k8s-monitoring-values.yaml"
+
+# The oldest Kubernetes that is still looked after, and the newest that the schemas are there for.
+KUBERNETES = ["1.34", "1.37"]
+
+# The plain manifests, and what of the chart's values they are made with.
+PLAIN = {
+    "llasta.yaml": ({}, "with a real vLLM, which needs a node with a GPU"),
+    "llasta-without-gpu.yaml": ({"vllm": {"mode": "stand-in"}}, "with the stand-in in vLLM's place"),
+}
+
+# Every branch of the templates.
+VARIANTS = {
+    "as it comes": {},
+    "without a GPU": {"vllm": {"mode": "stand-in"}},
+    "with a server outside": {"vllm": {"mode": "external", "baseUrl": "https://llm.example:443"}},
+    "with secrets": {
+        "vllm": {"apiKeySecret": {"name": "vllm"}, "huggingFaceSecret": {"name": "hugging-face"}},
+        "imagePullSecrets": [{"name": "registry"}],
+    },
+    "faiss-wrap on a GPU": {
+        "faissWrap": {"gpu": {"enabled": True, "runtimeClassName": "nvidia"}, "download": True, "embedModel": "BAAI/bge-m3"}
+    },
+    "without autoscaler": {"chatbotRag": {"autoscaling": {"enabled": False}}},
+    "with callers named": {"networkPolicy": {"chatbotRagFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}},
+    "elsewhere": {
+        "telemetry": {
+            "otlpEndpoint": "http://collector.observability.svc:4317",
+            "namespace": "observability",
+            "env": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}],
+        },
+        "chatbotRag": {"nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}], "affinity": {"podAntiAffinity": {}}},
+    },
+}
+
+REFUSED = {
+    "a mode that there is not": {"vllm": {"mode": "vlm"}},
+    "a server outside without its address": {"vllm": {"mode": "external"}},
+}
+
+problems = 0
+
+
+def say(text):
+    print(f"deploy-check: {text}", flush=True)
+
+
+def report(what, found):
+    """One part's end: a line if all is well, one for each fault otherwise."""
+    global problems
+    for fault in found:
+        print(f"deploy-check: error: {what}: {fault}", file=sys.stderr, flush=True)
+    problems += len(found)
+    if not found:
+        say(what)
+
+
+def tool(name):
+    """A tool's path: from the virtual environment, or else from the system."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def lines(*command):
+    """What a tool says when it is not content."""
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=ROOT)
+    return [] if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines() or [f"exit status {done.returncode}"]
+
+
+def relative(path):
+    return str(path.relative_to(ROOT))
+
+
+# ---------------------------------------------------------------------------------------------
+# Formats.
+
+
+def yaml_files():
+    """Every YAML file that is no template of the chart's."""
+    return sorted(
+        path for path in [*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")] if CHART / "templates" not in path.parents
+    )
+
+
+def check_yaml():
+    files = [relative(path) for path in yaml_files()]
+    found = lines(tool("yamllint"), "--strict", "--format", "parsable", "--config-file", str(HERE / "yamllint.yaml"), *files)
+    report(f"{len(files)} YAML files", found)
+
+
+def check_docker():
+    found = lines(tool("hadolint"), relative(DEPLOY / "docker/Dockerfile"))
+    text = (DEPLOY / "docker/Dockerfile").read_text()
+    manifest = (ROOT / "llasta-rag/Cargo.toml").read_text()
+    features = re.search(r"^ARG FEATURES=(.*)$", text, re.MULTILINE).group(1).split(",")
+    for feature in features:
+        if not re.search(rf"^{re.escape(feature)} = \[", manifest, re.MULTILINE):
+            found.append(f"llasta-rag has no feature {feature}")
+    # What is not sent to the builder cannot be compiled.
+    members = re.findall(r'"([^"]+)"', re.search(r"^members = \[(.*)\]$", (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1))
+    sent = re.findall(r"^!(\S+)$", (DEPLOY / "docker/Dockerfile.dockerignore").read_text(), re.MULTILINE)
+    for member in ["Cargo.toml", "Cargo.lock", *members]:
+        if member.split("/")[0] not in sent:
+            found.append(f"Dockerfile.dockerignore leaves out {member}")
+    users = re.findall(r"^USER (.*)$", text, re.MULTILINE)
+    if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]):
+        found.append("the image's user is no number, or is root")
+    report(f"the Dockerfile, with the features {', '.join(features)}", found)
+
+
+def check_hcl():
+    found, blocks, text = [], {}, ""
+    folder = DEPLOY / "terraform"
+    for path in sorted(folder.glob("*.tf")):
+        text += path.read_text()
+        try:
+            with path.open() as file:
+                for kind, members in hcl2.load(file).items():
+                    blocks.setdefault(kind, []).extend(members if isinstance(members, list) else [])
+        except Exception as error:  # The parser has no error of its own.
+            found.append(f"{path.name}: {str(error).splitlines()[0]}")
+    code = re.sub(r"(?m)^\s*#.*$", "", text)
+    declared = set(re.findall(r'(?m)^variable "(\w+)"', code))
+    used = set(re.findall(r"\bvar\.(\w+)", code))
+    found += [f"var.{name} is not declared" for name in sorted(used - declared)]
+    found += [f"variable {name} is not used" for name in sorted(declared - used)]
+    local = set(re.findall(r"(?m)^  (\w+)\s*= ", re.search(r"(?s)locals \{.*?\n\}", code).group(0)))
+    found += [f"local.{name} is not declared" for name in sorted(set(re.findall(r"\blocal\.(\w+)", code)) - local)]
+    resources = set(re.findall(r'(?m)^resource "(\w+)" "(\w+)"', code))
+    for kind, name in sorted(set(re.findall(r"\b((?:helm|kubernetes|grafana|mimirtool)_\w+)\.(\w+)", code)) - resources):
+        found.append(f"{kind}.{name} is not declared")
+    providers = set(re.findall(r'(?m)^    (\w+) = \{\n      source', code))
+    for kind, name in sorted(resources):
+        if kind.split("_")[0] not in providers:
+            found.append(f"{kind}.{name} is of no provider that is asked for")
+    for name in sorted(declared):
+        block = re.search(rf'(?s)variable "{name}" \{{.*?\n\}}', code).group(0)
+        if ("token" in name or "password" in name) and not ("sensitive   = true" in block and "default" not in block):
+            found.append(f"variable {name} is secret, and not marked so or has a default")
+    # What the files name has to be there.
+    for path in re.findall(r'"\$\{local\.deploy\}/([^"$]+)"', code):
+        if not (DEPLOY / path).exists():
+            found.append(f"there is no {path}")
+    if tool("terraform"):
+        found += lines(tool("terraform"), "fmt", "-check", "-diff", str(folder))
+    report(f"Terraform: {len(resources)} resources, {len(declared)} variables", found)
+
+
+SECRETS = re.compile(r"glc_[A-Za-z0-9+/=]{8}|glsa_[A-Za-z0-9]{8}|hf_[A-Za-z0-9]{16}|-----BEGIN|eyJ[A-Za-z0-9_-]{20}")
+
+
+def check_secrets():
+    files = [path for path in DEPLOY.rglob("*") if path.is_file()]
+    found = [f"{relative(path)} holds what looks like a secret" for path in files if SECRETS.search(path.read_text())]
+    report(f"no secret in {len(files)} files", found)
+
+
+# ---------------------------------------------------------------------------------------------
+# Kubernetes.
+
+
+def validate(objects):
+    found = []
+    for one in objects:
+        for version in KUBERNETES:
+            try:
+                kubernetes_validate.validate(one, version, strict=True)
+            except kubernetes_validate.ValidationError as error:
+                path = ".".join(str(part) for part in error.path)
+                found.append(f"{one['kind']} {one['metadata']['name']} in Kubernetes {version}: {path}: {error.message[:200]}")
+    return found
+
+
+def render(chart, values):
+    """The chart's manifests as text, in the order of the templates' names."""
+    rendered = chart.render(values, name="llasta", namespace="llasta")
+    parts = [text.strip() for path, text in sorted(rendered.items()) if path.endswith(".yaml") and text.strip()]
+    return "\n---\n".join(part.removeprefix("---\n") for part in parts) + "\n"
+
+
+def plain_manifest(chart, name):
+    values, what = PLAIN[name]
+    # What only means something to Helm stays out.
+    values = {**values, "faissWrap": {"persistence": {"keep": False}}}
+    text = re.sub(r"(?m)^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n", "", render(chart, values))
+    return f"""\
+# chatbot-rag, faiss-wrap and vLLM for those without Helm, {what}.
+#
+#   kubectl apply -f llasta-rag/deploy/kubernetes/{name}
+#
+# Rendered from llasta-rag/deploy/helm/llasta-rag: change it there, then run `bash .ci/deploy-check --write`.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: llasta
+---
+{text}"""
+
+
+def check_chart(write):
+    linted = helm.lint(str(CHART), {}, strict=True)
+    report("Helm's own lint", linted["errors"])
+    chart = helm.Chart.load(str(CHART))
+    for name, values in VARIANTS.items():
+        objects = [one for one in yaml.safe_load_all(render(chart, values)) if one]
+        found = validate(objects) + pods.faults(objects)
+        report(f"the chart {name}: {len(objects)} objects", found)
+    found = []
+    for name, values in REFUSED.items():
+        try:
+            render(chart, values)
+            found.append(f"{name} is taken")
+        except errors.HelmError:
+            pass
+    report(f"the chart refuses {' and '.join(REFUSED)}", found)
+
+    for name in PLAIN:
+        path, text = DEPLOY / "kubernetes" / name, plain_manifest(chart, name)
+        if write:
+            path.write_text(text)
+            say(f"wrote {relative(path)}")
+        objects = [one for one in yaml.safe_load_all(path.read_text()) if one] if path.exists() else []
+        found = validate(objects) + pods.faults(objects)
+        if not path.exists() or path.read_text() != text:
+            found.append("is not what the chart renders; run: bash .ci/deploy-check --write")
+        report(f"{relative(path)}: {len(objects)} objects", found)
+
+
+# What chart 4.4 has at the top, as far as it is used: it ignores keys that it does not know.
+CHART_KEYS = {
+    "cluster", "destinations", "clusterMetrics", "hostMetrics", "telemetryServices", "clusterEvents", "podLogsViaLoki",
+    "annotationAutodiscovery", "applicationObservability", "collectors",
+}
+# The names that the user's own commands use, and the kinds that the presets make of them.
+WORKLOADS = {"alloy-metrics": "daemonset", "alloy-logs": "daemonset", "alloy-receiver": "deployment"}
+
+
+def check_monitoring():
+    values = yaml.safe_load(VALUES.read_text())
+    found = [f"the chart has no key {name}" for name in sorted(values.keys() - CHART_KEYS)]
+    collectors, destinations = values["collectors"], values["destinations"]
+    if not isinstance(destinations, dict) or not isinstance(collectors, dict):
+        found.append("destinations and collectors are to be maps")
+    if {name: [one for one in collector["presets"] if one in ("daemonset", "deployment")] for name, collector in collectors.items()} != {
+        name: [kind] for name, kind in WORKLOADS.items()
+    }:
+        found.append("the collectors are not alloy-metrics, alloy-logs and alloy-receiver of the kinds that they should be")
+    for name, feature in values.items():
+        if isinstance(feature, dict) and "collector" in feature and feature["collector"] not in collectors:
+            found.append(f"{name} names a collector that is not there")
+    for name, destination in destinations.items():
+        if destination["secret"] != {"create": False, "name": "grafana-cloud", "namespace": "grafana-k8s-monitoring"}:
+            found.append(f"{name} makes a secret")
+        for key in ("username", "password"):
+            if key in destination["auth"]:
+                found.append(f"{name} holds a {key}")
+    secret = (DEPLOY / "terraform/main.tf").read_text()
+    for destination in destinations.values():
+        for key in (destination["auth"]["usernameKey"], destination["auth"]["passwordKey"]):
+            if not re.search(rf"(?m)^    {key} +=", secret):
+                found.append(f"Terraform's secret has no key {key}")
+    for path in re.findall(r'name = "([a-z.]+)", value', secret):
+        at = values
+        for part in path.split("."):
+            at = at.get(part) if isinstance(at, dict) else None
+        if at is None:
+            found.append(f"Terraform sets {path}, which the values do not have")
+    receivers = values["applicationObservability"]["receivers"]
+    ports = [receivers["otlp"]["grpc"], receivers["otlp"]["http"], receivers["zipkin"]]
+    if ports != [{"enabled": True, "port": port} for port in (4317, 4318, 9411)]:
+        found.append("the receivers are not OTLP on 4317 and 4318 and Zipkin on 9411")
+    if values["annotationAutodiscovery"]["scrapeInterval"] != "15s":
+        found.append("annotated pods are not scraped every 15 s")
+    report("values for the chart k8s-monitoring", found)
+
+
+def check_alloy_manifests():
+    folder = DEPLOY / "alloy"
+    done = subprocess.run([tool("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        report("the manifests of Alloy", done.stderr.splitlines())
+        return
+    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
+    found = validate(objects)
+    deployment = pods.of_kind(objects, "Deployment")[0]
+    service = pods.of_kind(objects, "Service")[0]
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    if [ports.get(port["targetPort"]) for port in service["spec"]["ports"]] != [4317, 4318, 9411]:
+        found.append("the Service does not lead to 4317, 4318 and 9411")
+    chart = yaml.safe_load((CHART / "values.yaml").read_text())
+    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+    if chart["telemetry"]["otlpEndpoint"] != f"http://{name}.{namespace}.svc.cluster.local:4317":
+        found.append(f"the services send to {chart['telemetry']['otlpEndpoint']} and not to {name} in {namespace}")
+    report(f"the manifests of Alloy: {len(objects)} objects", found)
+
+
+# ---------------------------------------------------------------------------------------------
+# The collector's configuration.
+
+
+def check_alloy():
+    """Both whole configurations, and what the chart's values add to its own. The rules of each."""
+    rules = {}
+    extra = yaml.safe_load(VALUES.read_text())["collectors"]["alloy-metrics"]["extraConfig"]
+    for name, text, outside in (
+        ("alloy/config.alloy", (DEPLOY / "alloy/config.alloy").read_text(), ()),
+        ("compose/alloy/config.alloy", (DEPLOY / "compose/alloy/config.alloy").read_text(), ()),
+        (relative(VALUES), extra, (("prometheus.remote_write.mimir.receiver", "prometheus"),)),
+    ):
+        try:
+            statements = alloy.parse(text)
+            found = alloy.check(statements, outside)
+            names = statements
+            if outside:
+                # The chart scrapes vLLM's own names itself and takes rules for that.
+                inner = yaml.safe_load(VALUES.read_text())["annotationAutodiscovery"]["extraMetricProcessingRules"]
+                names = alloy.parse('prometheus.relabel "vllm_names" {\n' + inner + "}\n")
+            rules[name] = (alloy.relabelling(names, "vllm_names"), alloy.relabelling(statements, "vllm_contract"))
+            report(f"{name}: {len(statements)} components", found)
+        except alloy.Fault as fault:
+            report(name, [str(fault)])
+    # What config.alloy takes from the environment, its own head names.
+    text = (DEPLOY / "alloy/config.alloy").read_text()
+    head = text.split("\n\n", 1)[0]
+    report(
+        "the variables of alloy/config.alloy are named at its head",
+        [f"{name} is not" for name in sorted(set(re.findall(r'sys\.env\("(\w+)"\)', text))) if name not in head],
+    )
+    return rules
+
+
+# ---------------------------------------------------------------------------------------------
+# The local stack.
+
+# Services that end by themselves, or of whose image nothing can be run but the service.
+NO_HEALTHCHECK = {"tempo", "volume-owners", "ingest"}
+ROOT_ALLOWED = {"alloy", "volume-owners"}
+# Images whose own user is not root.
+OWN_USER = {"vmeoc/llasta", "prom/prometheus"}
+
+
+def check_compose():
+    path = DEPLOY / "compose/compose.yaml"
+    # As Compose reads it with nothing in the environment.
+    compose = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", path.read_text()))
+    found = []
+    try:
+        # The package reads no merge keys, so that it gets what they come to.
+        compose_spec.PyCompose.from_json(json.dumps(compose))
+    except ValueError as error:
+        found.append(str(error))
+    volumes = compose["volumes"].keys()
+    for name, service in compose["services"].items():
+        image, _, tag = service["image"].partition(":")
+        if tag in ("", "latest"):
+            found.append(f"{name}: the image {image} has no version")
+        if "healthcheck" not in service and name not in NO_HEALTHCHECK:
+            found.append(f"{name} has no health check")
+        user = service.get("user", "1" if image in OWN_USER else "0").split(":")[0]
+        if user == "0" and name not in ROOT_ALLOWED:
+            found.append(f"{name} runs as root")
+        if service.get("cap_drop") != ["ALL"] or service.get("privileged"):
+            found.append(f"{name} keeps capabilities")
+        if "memory" not in service.get("deploy", {}).get("resources", {}).get("limits", {}):
+            found.append(f"{name} has no limit of memory")
+        for port in service.get("ports", []):
+            if not port.startswith("127.0.0.1:"):
+                found.append(f"{name} opens {port} to the network")
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            if source.startswith("."):
+                there = (path.parent / source).resolve()
+                if not there.exists() and not (MIXIN in there.parents and not MIXIN.exists()):
+                    found.append(f"{name} mounts {source}, which is not there")
+            elif not source.startswith("/") and source not in volumes:
+                found.append(f"{name} mounts {source}, which is no volume")
+        dependencies = service.get("depends_on", {})
+        for other in dependencies:
+            if other not in compose["services"]:
+                found.append(f"{name} waits for {other}, which is not there")
+            elif isinstance(dependencies, dict):
+                if dependencies[other]["condition"] == "service_healthy" and other in NO_HEALTHCHECK:
+                    found.append(f"{name} waits for {other} to be healthy, which nothing tells")
+        labels = service.get("labels", {})
+        if ("llasta.job" in labels) != ("llasta.port" in labels):
+            found.append(f"{name} has one of the labels llasta.job and llasta.port without the other")
+    # Addresses inside: each names a service and a port of it.
+    texts = [path.read_text(), *(one.read_text() for one in (DEPLOY / "compose").rglob("*") if one.is_file() and one != path)]
+    hosts = {match for text in texts for match in re.findall(r"https?://([a-z-]+):\d+", re.sub(r"(?m)^ *(#|//).*$", "", text))}
+    found += [f"{host} is called and is no service" for host in sorted(hosts - compose["services"].keys() - {"localhost"})]
+    # No settings of the services but those that they know.
+    known = (ROOT / "docs/guides/configuration.md").read_text()
+    for name, service in compose["services"].items():
+        if service["image"].startswith("vmeoc/llasta"):
+            for variable in service.get("environment", {}):
+                if f"`{variable}`" not in known:
+                    found.append(f"{name}: {variable} is not in docs/guides/configuration.md")
+    report(f"the local stack: {len(compose['services'])} services", found)
+
+
+def check_prometheus(rules):
+    config = DEPLOY / "prometheus/prometheus.yml"
+    found = []
+    for path in (config, DEPLOY / "compose/prometheus/prometheus.yml"):
+        found += lines(tool("promtool"), "check", "config", "--syntax-only", relative(path))
+    report("Prometheus' configurations, by promtool", found)
+    jobs = {job["job_name"]: job for job in yaml.safe_load(config.read_text())["scrape_configs"]}
+    own, contract = jobs["vllm"]["metric_relabel_configs"], jobs["vllm-contract"]["metric_relabel_configs"]
+    # In the test each scrape keeps the name of its own job.
+    contract = [rule for rule in contract if rule.get("target_label") != "job"]
+    rules = {relative(config): (own, contract), **rules}
+    with tempfile.TemporaryDirectory() as work:
+        found, counts = vllm.faults(Path(work), (HERE / "vllm.prom").read_text(), rules)
+    what = ", ".join(f"{where} ({count} series)" for where, count in counts.items())
+    report(f"vLLM's metrics in a real Prometheus, restored and copied by {what}", found)
+
+
+def main():
+    check_yaml()
+    check_docker()
+    check_hcl()
+    check_secrets()
+    check_chart("--write" in sys.argv[1:])
+    check_monitoring()
+    check_alloy_manifests()
+    rules = check_alloy()
+    check_compose()
+    check_prometheus(rules)
+    if problems:
+        print(f"deploy-check: {problems} problems", file=sys.stderr)
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()
