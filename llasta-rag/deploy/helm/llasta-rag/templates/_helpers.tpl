@@ -13,8 +13,10 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 
-{{- /* What makes Alloy scrape a pod: strings, every one of them, as annotations have to be. */ -}}
+{{- /* What makes Alloy scrape a pod: strings, every one of them, as annotations have to be. The first names the
+service on the pod's log lines; without it the release's name could be taken for it. */ -}}
 {{- define "llasta.annotations" -}}
+resource.opentelemetry.io/service.name: {{ .name | quote }}
 k8s.grafana.com/scrape: "true"
 k8s.grafana.com/job: {{ .name | quote }}
 k8s.grafana.com/metrics.portNumber: {{ .port | quote }}
