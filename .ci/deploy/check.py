@@ -4,7 +4,6 @@
     python check.py --write   writes the plain manifests anew first
 """
 
-import json
 import re
 import shutil
 import subprocess
@@ -12,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import compose_spec
 import hcl2
 import helm_python.chart as helm
 import kubernetes_validate
@@ -20,13 +18,14 @@ import yaml
 from helm_python import errors
 
 import alloy
+import compose
+import monitoring
 import pods
 import vllm
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 DEPLOY = ROOT / "llasta-rag/deploy"
-MIXIN = ROOT / "llasta-telemetry/mixin"
 CHART = DEPLOY / "helm/llasta-rag"
 VALUES = DEPLOY / "helm/k8s-monitoring-values.yaml"
 
@@ -66,6 +65,9 @@ VARIANTS = {
 REFUSED = {
     "a mode that there is not": {"vllm": {"mode": "vlm"}},
     "a server outside without its address": {"vllm": {"mode": "external"}},
+    "a misspelt value": {"chatbotRag": {"replica": 3}},
+    "a number where a word belongs": {"telemetry": {"scrapeInterval": 15}},
+    "an endpoint without a scheme": {"telemetry": {"otlpEndpoint": "alloy:4317"}},
 }
 
 problems = 0
@@ -232,17 +234,19 @@ def check_chart(write):
     report("Helm's own lint", linted["errors"])
     chart = helm.Chart.load(str(CHART))
     for name, values in VARIANTS.items():
+        chart.validate_schema(values)
         objects = [one for one in yaml.safe_load_all(render(chart, values)) if one]
         found = validate(objects) + pods.faults(objects)
         report(f"the chart {name}: {len(objects)} objects", found)
     found = []
     for name, values in REFUSED.items():
         try:
+            chart.validate_schema(values)
             render(chart, values)
             found.append(f"{name} is taken")
         except errors.HelmError:
             pass
-    report(f"the chart refuses {' and '.join(REFUSED)}", found)
+    report(f"the chart refuses {', '.join(REFUSED)}", found)
 
     for name in PLAIN:
         path, text = DEPLOY / "kubernetes" / name, plain_manifest(chart, name)
@@ -256,52 +260,9 @@ def check_chart(write):
         report(f"{relative(path)}: {len(objects)} objects", found)
 
 
-# What chart 4.4 has at the top, as far as it is used: it ignores keys that it does not know.
-CHART_KEYS = {
-    "cluster", "destinations", "clusterMetrics", "hostMetrics", "telemetryServices", "clusterEvents", "podLogsViaLoki",
-    "annotationAutodiscovery", "applicationObservability", "collectors",
-}
-# The names that the user's own commands use, and the kinds that the presets make of them.
-WORKLOADS = {"alloy-metrics": "daemonset", "alloy-logs": "daemonset", "alloy-receiver": "deployment"}
-
-
 def check_monitoring():
-    values = yaml.safe_load(VALUES.read_text())
-    found = [f"the chart has no key {name}" for name in sorted(values.keys() - CHART_KEYS)]
-    collectors, destinations = values["collectors"], values["destinations"]
-    if not isinstance(destinations, dict) or not isinstance(collectors, dict):
-        found.append("destinations and collectors are to be maps")
-    if {name: [one for one in collector["presets"] if one in ("daemonset", "deployment")] for name, collector in collectors.items()} != {
-        name: [kind] for name, kind in WORKLOADS.items()
-    }:
-        found.append("the collectors are not alloy-metrics, alloy-logs and alloy-receiver of the kinds that they should be")
-    for name, feature in values.items():
-        if isinstance(feature, dict) and "collector" in feature and feature["collector"] not in collectors:
-            found.append(f"{name} names a collector that is not there")
-    for name, destination in destinations.items():
-        if destination["secret"] != {"create": False, "name": "grafana-cloud", "namespace": "grafana-k8s-monitoring"}:
-            found.append(f"{name} makes a secret")
-        for key in ("username", "password"):
-            if key in destination["auth"]:
-                found.append(f"{name} holds a {key}")
-    secret = (DEPLOY / "terraform/main.tf").read_text()
-    for destination in destinations.values():
-        for key in (destination["auth"]["usernameKey"], destination["auth"]["passwordKey"]):
-            if not re.search(rf"(?m)^    {key} +=", secret):
-                found.append(f"Terraform's secret has no key {key}")
-    for path in re.findall(r'name = "([a-z.]+)", value', secret):
-        at = values
-        for part in path.split("."):
-            at = at.get(part) if isinstance(at, dict) else None
-        if at is None:
-            found.append(f"Terraform sets {path}, which the values do not have")
-    receivers = values["applicationObservability"]["receivers"]
-    ports = [receivers["otlp"]["grpc"], receivers["otlp"]["http"], receivers["zipkin"]]
-    if ports != [{"enabled": True, "port": port} for port in (4317, 4318, 9411)]:
-        found.append("the receivers are not OTLP on 4317 and 4318 and Zipkin on 9411")
-    if values["annotationAutodiscovery"]["scrapeInterval"] != "15s":
-        found.append("annotated pods are not scraped every 15 s")
-    report("values for the chart k8s-monitoring", found)
+    values, terraform = yaml.safe_load(VALUES.read_text()), (DEPLOY / "terraform/main.tf").read_text()
+    report("values for the chart k8s-monitoring", monitoring.faults(values, terraform))
 
 
 def check_alloy_manifests():
@@ -363,70 +324,10 @@ def check_alloy():
 # ---------------------------------------------------------------------------------------------
 # The local stack.
 
-# Services that end by themselves, or of whose image nothing can be run but the service.
-NO_HEALTHCHECK = {"tempo", "volume-owners", "ingest"}
-ROOT_ALLOWED = {"alloy", "volume-owners"}
-# Images whose own user is not root.
-OWN_USER = {"vmeoc/llasta", "prom/prometheus"}
-
-
 def check_compose():
     path = DEPLOY / "compose/compose.yaml"
-    # As Compose reads it with nothing in the environment.
-    compose = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", path.read_text()))
-    found = []
-    try:
-        # The package reads no merge keys, so that it gets what they come to.
-        compose_spec.PyCompose.from_json(json.dumps(compose))
-    except ValueError as error:
-        found.append(str(error))
-    volumes = compose["volumes"].keys()
-    for name, service in compose["services"].items():
-        image, _, tag = service["image"].partition(":")
-        if tag in ("", "latest"):
-            found.append(f"{name}: the image {image} has no version")
-        if "healthcheck" not in service and name not in NO_HEALTHCHECK:
-            found.append(f"{name} has no health check")
-        user = service.get("user", "1" if image in OWN_USER else "0").split(":")[0]
-        if user == "0" and name not in ROOT_ALLOWED:
-            found.append(f"{name} runs as root")
-        if service.get("cap_drop") != ["ALL"] or service.get("privileged"):
-            found.append(f"{name} keeps capabilities")
-        if "memory" not in service.get("deploy", {}).get("resources", {}).get("limits", {}):
-            found.append(f"{name} has no limit of memory")
-        for port in service.get("ports", []):
-            if not port.startswith("127.0.0.1:"):
-                found.append(f"{name} opens {port} to the network")
-        for mount in service.get("volumes", []):
-            source = mount.split(":")[0]
-            if source.startswith("."):
-                there = (path.parent / source).resolve()
-                if not there.exists() and not (MIXIN in there.parents and not MIXIN.exists()):
-                    found.append(f"{name} mounts {source}, which is not there")
-            elif not source.startswith("/") and source not in volumes:
-                found.append(f"{name} mounts {source}, which is no volume")
-        dependencies = service.get("depends_on", {})
-        for other in dependencies:
-            if other not in compose["services"]:
-                found.append(f"{name} waits for {other}, which is not there")
-            elif isinstance(dependencies, dict):
-                if dependencies[other]["condition"] == "service_healthy" and other in NO_HEALTHCHECK:
-                    found.append(f"{name} waits for {other} to be healthy, which nothing tells")
-        labels = service.get("labels", {})
-        if ("llasta.job" in labels) != ("llasta.port" in labels):
-            found.append(f"{name} has one of the labels llasta.job and llasta.port without the other")
-    # Addresses inside: each names a service and a port of it.
-    texts = [path.read_text(), *(one.read_text() for one in (DEPLOY / "compose").rglob("*") if one.is_file() and one != path)]
-    hosts = {match for text in texts for match in re.findall(r"https?://([a-z-]+):\d+", re.sub(r"(?m)^ *(#|//).*$", "", text))}
-    found += [f"{host} is called and is no service" for host in sorted(hosts - compose["services"].keys() - {"localhost"})]
-    # No settings of the services but those that they know.
-    known = (ROOT / "docs/guides/configuration.md").read_text()
-    for name, service in compose["services"].items():
-        if service["image"].startswith("vmeoc/llasta"):
-            for variable in service.get("environment", {}):
-                if f"`{variable}`" not in known:
-                    found.append(f"{name}: {variable} is not in docs/guides/configuration.md")
-    report(f"the local stack: {len(compose['services'])} services", found)
+    loaded = compose.load(path)
+    report(f"the local stack: {len(loaded['services'])} services", compose.faults(loaded, path))
 
 
 def check_prometheus(rules):

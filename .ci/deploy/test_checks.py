@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 
 import alloy
+import compose
+import monitoring
 import pods
 import vllm
 
@@ -95,6 +97,59 @@ class Pods(unittest.TestCase):
         self.assertTrue(any("leads to a port" in fault for fault in found), found)
         secret = [*self.objects, {"kind": "Secret", "metadata": {"name": "x"}}]
         self.assertEqual(pods.faults(secret), ["x: a Secret has no place in a manifest"])
+
+
+class Compose(unittest.TestCase):
+    path = DEPLOY / "compose/compose.yaml"
+
+    def test_each_mistake_is_found(self):
+        shipped = compose.load(self.path)
+        self.assertEqual(compose.faults(shipped, self.path), [])
+        for name, change, part in (
+            ("tempo", {"image": "grafana/tempo"}, "has no version"),
+            ("loki", {"user": "0:0"}, "runs as root"),
+            ("loki", {"cap_drop": []}, "keeps capabilities"),
+            ("grafana", {"ports": ["3000:3000"]}, "to the network"),
+            ("grafana", {"deploy": {}}, "no limit of memory"),
+            ("prometheus", {"volumes": ["./prometheus/prometheus.yaml:/x:ro"]}, "which is not there"),
+            ("prometheus", {"volumes": ["prometheus:/prometheus"]}, "which is no volume"),
+            ("chatbot-rag", {"labels": {"llasta.job": "chatbot-rag"}}, "without the other"),
+            ("chatbot-rag", {"environment": {"RAG_TOPK": "3"}}, "not in docs/guides/configuration.md"),
+            ("chatbot-rag", {"depends_on": {"tempo": {"condition": "service_healthy"}}}, "which nothing tells"),
+            ("chatbot-rag", {"depends_on": ["faiss"]}, "which is not there"),
+            ("chatbot-rag", {"restart": "sometimes"}, "sometimes"),
+        ):
+            with self.subTest(part=part):
+                changed = copy.deepcopy(shipped)
+                changed["services"][name].update(change)
+                found = compose.faults(changed, self.path)
+                self.assertTrue(any(part in fault for fault in found), found)
+        del shipped["services"]["alloy"]
+        self.assertIn("alloy is called and is no service", compose.faults(shipped, self.path))
+
+
+class Monitoring(unittest.TestCase):
+    values = yaml.safe_load((DEPLOY / "helm/k8s-monitoring-values.yaml").read_text())
+    terraform = (DEPLOY / "terraform/main.tf").read_text()
+
+    def test_each_mistake_is_found(self):
+        self.assertEqual(monitoring.faults(self.values, self.terraform), [])
+        for change, part in (
+            (lambda v: v.update(podLogs={"enabled": True}), "has no key podLogs"),
+            (lambda v: v["clusterEvents"].update(collector="alloy-singleton"), "a collector that is not there"),
+            (lambda v: v["collectors"]["alloy-receiver"].update(presets=["daemonset"]), "of the kinds"),
+            (lambda v: v["destinations"]["loki"]["secret"].update(create=True), "makes a secret"),
+            (lambda v: v["destinations"]["loki"]["auth"].update(password="x"), "holds a password"),
+            (lambda v: v["destinations"]["loki"]["auth"].update(usernameKey="user"), "has no key user"),
+            (lambda v: v["destinations"]["tempo"].pop("url"), "which the values do not have"),
+            (lambda v: v["applicationObservability"]["receivers"]["zipkin"].update(port=9412), "Zipkin on 9411"),
+            (lambda v: v["annotationAutodiscovery"].update(scrapeInterval="60s"), "every 15 s"),
+        ):
+            with self.subTest(part=part):
+                values = copy.deepcopy(self.values)
+                change(values)
+                found = monitoring.faults(values, self.terraform)
+                self.assertTrue(any(part in fault for fault in found), found)
 
 
 class Vllm(unittest.TestCase):
