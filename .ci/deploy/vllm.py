@@ -1,9 +1,10 @@
 """Runs a real Prometheus against a page of vLLM's and looks what the rules make of it.
 
-Wherever rules are written, each set of them gets scrapes of its own: of vLLM's page as text, of the same page in
-the format that the scraper and vLLM's library agree upon, in which the library spells the names otherwise, and of
-a page of llasta's stand-in. The label `rules` tells the scrapes apart. vLLM's own names have to come out as vLLM
-declares them, the copies bucket for bucket, and of the stand-in nothing is copied and nothing renamed.
+Wherever rules are written, each set of them gets scrapes of its own: of vLLM's page as text, which is what vLLM
+answers at /metrics; of the same page as vLLM's library answers where it is asked itself, with other names for
+this scraper; and of a page of llasta's stand-in. The label `rules` tells the scrapes apart. vLLM's own names have
+to come out as vLLM declares them, the copies bucket for bucket, and of the stand-in nothing is copied and nothing
+renamed.
 """
 
 import json
@@ -52,8 +53,8 @@ class Page:
 
 
 def serve(page, accept=None):
-    """The page, in the format that the scraper asks for, as vLLM's own library serves it, or in that of
-    `accept`. Its address."""
+    """The page as vLLM's library serves it, in the format that the scraper asks for or in that of `accept`. Its
+    address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -143,7 +144,6 @@ def faults(work, text, rule_sets):
     if {name for name, _ in copied} != set(COPIES.values()):
         found.append("the page lacks some of vLLM's names")
     stand_in = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in Page(STAND_IN).samples()}
-    # With the colon as it should be, and as the library spells it for this scraper.
     pages = {"text": serve(page, "text/plain;version=0.0.4"), "negotiated": serve(page), "stand-in": serve(Page(STAND_IN))}
     jobs, wanted = [], {}
     for where, (names, copies) in rule_sets.items():
