@@ -4,6 +4,7 @@
     python check.py --write   writes the plain manifests anew first
 """
 
+import fnmatch
 import re
 import shutil
 import subprocess
@@ -120,6 +121,33 @@ def check_yaml():
     report(f"{len(files)} YAML files", found)
 
 
+def sent_to_builder(file, patterns):
+    """Whether a file goes to Docker's builder: the last pattern that matches it, or a folder above, decides."""
+    parts, sent = file.split("/"), True
+    above = ["/".join(parts[: length + 1]) for length in range(len(parts))]
+    for pattern in patterns:
+        plain = pattern.removeprefix("!").removeprefix("**/")
+        names = parts if pattern.removeprefix("!").startswith("**/") else above
+        if any(fnmatch.fnmatchcase(name, plain) for name in names):
+            sent = pattern.startswith("!")
+    return sent
+
+
+def check_context():
+    """Whether cargo finds its way in what is sent to the builder."""
+    text = (DEPLOY / "docker/Dockerfile.dockerignore").read_text()
+    patterns = [line for line in text.splitlines() if line and not line.startswith("#")]
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    sent = [file for file in files if sent_to_builder(file, patterns) and (ROOT / file).is_file()]
+    with tempfile.TemporaryDirectory() as folder:
+        for file in sent:
+            (Path(folder) / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / file, Path(folder) / file)
+        metadata = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1", "--quiet"]
+        return lines(*metadata, "--manifest-path", f"{folder}/Cargo.toml")
+
+
 def check_docker():
     found = lines(tool("hadolint"), relative(DEPLOY / "docker/Dockerfile"))
     text = (DEPLOY / "docker/Dockerfile").read_text()
@@ -128,12 +156,7 @@ def check_docker():
     for feature in features:
         if not re.search(rf"^{re.escape(feature)} = \[", manifest, re.MULTILINE):
             found.append(f"llasta-rag has no feature {feature}")
-    # What is not sent to the builder cannot be compiled.
-    members = re.findall(r'"([^"]+)"', re.search(r"^members = \[(.*)\]$", (ROOT / "Cargo.toml").read_text(), re.MULTILINE).group(1))
-    sent = re.findall(r"^!(\S+)$", (DEPLOY / "docker/Dockerfile.dockerignore").read_text(), re.MULTILINE)
-    for member in ["Cargo.toml", "Cargo.lock", *members]:
-        if member.split("/")[0] not in sent:
-            found.append(f"Dockerfile.dockerignore leaves out {member}")
+    found += check_context()
     users = re.findall(r"^USER (.*)$", text, re.MULTILINE)
     if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]):
         found.append("the image's user is no number, or is root")
