@@ -1,4 +1,4 @@
-// Writes the dashboards and rules/slo.yaml from the sources beside this file.
+// Writes the dashboards, and the rules and alerts of the objectives, from the sources beside this file.
 //
 //   node llasta-telemetry/mixin/src/generate.mjs           writes them
 //   node llasta-telemetry/mixin/src/generate.mjs --check   says which of them are stale, and writes nothing
@@ -7,11 +7,20 @@
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 
+import chatbotRag from './chatbot-rag.mjs';
+import faissWrap from './faiss-wrap.mjs';
+import kubernetes from './kubernetes.mjs';
+import overview from './overview.mjs';
 import * as slo from './slo.mjs';
+import telemetry from './telemetry.mjs';
+import vllm from './vllm.mjs';
 
 const mixin = new URL('../', import.meta.url);
 const files = new Map([
-  ['rules/slo.yaml', slo.file],
+  ['rules/slo.yaml', slo.rules],
+  ['alerts/slo.yaml', slo.alerts],
+  ...[overview, chatbotRag, faissWrap, vllm, kubernetes, telemetry].map((dashboard) =>
+    [`dashboards/${dashboard.uid.replace('llasta-', '')}.json`, `${JSON.stringify(dashboard, null, 2)}\n`]),
 ]);
 
 const [flag, ...rest] = process.argv.slice(2);

@@ -1,6 +1,8 @@
 // The service level objectives. From this table come the recording rules of their error ratios and
 // the alerts that say how fast the error budget burns (Google's Site Reliability Workbook, chapter 5,
-// "Multiwindow, Multi-Burn-Rate Alerts"): rules/slo.yaml is written from here.
+// "Multiwindow, Multi-Burn-Rate Alerts"): rules/slo.yaml and alerts/slo.yaml are written from here.
+
+import { of } from './grafana.mjs';
 
 const runbooks = 'https://github.com/llasta/llasta-telemetry/blob/main/docs/runbooks';
 
@@ -116,12 +118,24 @@ ${lines(pairs.map(both).join('\n) or (\n'), 10)}
 `);
 }
 
-export const file = `# Written by mixin/src/generate.mjs from mixin/src/slo.mjs: change the objectives there.
+// For a panel: how many times as fast as it may the budget burns.
+export const burn = (window, matchers) =>
+  `${of(`llasta:slo_errors:ratio_rate${window}`, matchers)} / on (service, slo) group_left () (1 - llasta:slo_target:ratio)`;
+
+const head = '# Written by mixin/src/generate.mjs from mixin/src/slo.mjs: change the objectives there.';
+
+export const rules = `${head}
 #
 # llasta:slo_errors:ratio_rate5m and its longer sisters are the share of requests that broke an
 # objective, llasta:slo_bad:increase6h is their number. Requests that the client gave up count neither
 # for nor against availability.
 
-groups:${objectives.map(recorded).join('')}
-  - name: llasta-slo-alerts
-    rules:${objectives.flatMap(alerted).join('')}`;
+groups:${objectives.map(recorded).join('').trimEnd()}
+`;
+
+export const alerts = `${head}
+
+groups:
+  - name: llasta-slo
+    rules:${objectives.flatMap(alerted).join('').trimEnd()}
+`;

@@ -349,7 +349,7 @@ function written({ name, changes, fires }) {
 `;
 }
 
-// The file for promtool, which finds the rules in this folder.
-export const file = (rules) => `rule_files: [${rules}/slo.yaml, ${rules}/alerts.yaml]
+// The file for promtool, which finds rules and alerts under this folder.
+export const file = (mixin) => `rule_files: [${mixin}/rules/*.yaml, ${mixin}/alerts/*.yaml]
 evaluation_interval: 1m
 tests:${tests.map(written).join('')}`;
