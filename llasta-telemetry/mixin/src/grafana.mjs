@@ -40,6 +40,9 @@ export const logql = (expr) => ({ datasource: loki, expr, queryType: 'range', ed
 // Panels. `size` is [width of 24, height]; on a screen 1366 pixels wide 24 units are some 1300 pixels
 // and one unit of height is 38.
 
+const link = { type: 'link', title: '', url: '', tooltip: '', icon: 'external link', tags: [], asDropdown: false, includeVars: false, keepTime: false, targetBlank: false };
+const page = (title, path) => ({ ...link, title, url: `${repository}/${path}`, icon: 'doc', targetBlank: true });
+
 const steps = (thresholds) => [
   { color: 'green', value: null },
   ...thresholds.map((value, index) => ({ color: index === thresholds.length - 1 ? 'red' : 'orange', value })),
@@ -57,11 +60,7 @@ function panel(type, title, size, queries, { description, unit, alerts = [], thr
     targets: queries.map((query, index) => ({ refId: String.fromCharCode(65 + index), ...query })),
     fieldConfig: { defaults, overrides: [] },
     options,
-    links: alerts.map((alert) => ({
-      title: `Runbook: ${alert}`,
-      url: `${repository}/docs/runbooks/${alert}.md`,
-      targetBlank: true,
-    })),
+    links: alerts.map((alert) => page(`Runbook: ${alert}`, `docs/runbooks/${alert}.md`)),
     gridPos: { x: 0, y: 0, w, h },
     ...more,
   };
@@ -175,14 +174,13 @@ export const row = (title, ...panels) => ({ title, panels });
 // Dashboards.
 
 const source = (name, label) =>
-  ({ type: 'datasource', name, label, query: name, refresh: 1, regex: '', hide: 0, multi: false, includeAll: false, current: {}, options: [] });
+  ({ type: 'datasource', name, label, query: name, refresh: 1, regex: '', hide: 0, multi: false, includeAll: false, options: [] });
 const choice = (name, label, query) => ({
   type: 'query',
   name,
   label,
   datasource: prometheus,
   query: { query, refId: `variable-${name}` },
-  definition: query,
   refresh: 2,
   sort: 1,
   regex: '',
@@ -257,15 +255,18 @@ export function dashboard({ uid, title, description, known, from = 'now-1h', row
           enable: true,
           hide: false,
           iconColor: 'blue',
-          expr: `count by (service, version) (${of('llasta_build_info')}) unless count by (service, version) (${of('llasta_build_info')} offset 5m)`,
+          target: {
+            refId: 'Anno',
+            expr: `count by (service, version) (${of('llasta_build_info')}) unless count by (service, version) (${of('llasta_build_info')} offset 5m)`,
+          },
           titleFormat: '{{service}} {{version}}',
-          step: '60s',
         },
       ],
     },
     links: [
-      { type: 'dashboards', title: 'LLASTA', tags: ['llasta'], asDropdown: true, includeVars: true, keepTime: true, targetBlank: false, icon: 'external link', tooltip: '', url: '' },
-      { type: 'link', title: 'Runbooks', url: `${repository}/docs/runbooks/README.md`, targetBlank: true, icon: 'doc', tags: [], asDropdown: false, includeVars: false, keepTime: false, tooltip: '' },
+      { ...link, type: 'dashboards', title: 'LLASTA', tags: ['llasta'], asDropdown: true, includeVars: true, keepTime: true },
+      page('Runbooks', 'docs/runbooks/README.md'),
+      page('Queries', 'docs/queries.md'),
     ],
     panels: placed(rows),
   };

@@ -353,3 +353,6 @@ function written({ name, changes, fires }) {
 export const file = (mixin) => `rule_files: [${mixin}/rules/*.yaml, ${mixin}/alerts/*.yaml]
 evaluation_interval: 1m
 tests:${tests.map(written).join('')}`;
+
+// The alerts that fire in some test, as "name severity".
+export const firing = new Set(tests.flatMap(({ fires }) => Object.values(fires).flat()));
