@@ -19,6 +19,7 @@ mod lines;
 mod llm;
 mod log;
 mod metrics_route;
+mod mixin;
 mod pipeline;
 mod registry;
 mod support;
