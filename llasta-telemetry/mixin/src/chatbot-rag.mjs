@@ -1,4 +1,4 @@
-import { dashboard, heatmap, instant, latency, lines, logql, logs, mean, of, promql, quantile, rate, row, stat, sum, table, traceql } from './grafana.mjs';
+import { dashboard, heatmap, instant, latency, lines, listing, logql, logs, mean, of, promql, quantile, rate, row, stat, sum, table, traceql } from './grafana.mjs';
 import { burn } from './slo.mjs';
 
 const chat = 'endpoint="/api/chat"';
@@ -98,7 +98,7 @@ export default dashboard({
         stack: true,
         description: 'As the usage block of the server says.',
       }),
-      stat('Tokens in the time shown', [12, 8], [promql(`sum by (model, type) (increase(${of('chatbot_llm_tokens_total')}[$__range]))`, '{{type}} {{model}}')], {
+      stat('Tokens in the time shown', [12, 8], [instant(`sum by (model, type) (increase(${of('chatbot_llm_tokens_total')}[$__range]))`, '{{type}} {{model}}')], {
         unit: 'short',
         description: 'What the bill is made of.',
       }),
@@ -107,7 +107,7 @@ export default dashboard({
       'Process, traces and logs',
       lines('CPU', [8, 7], [promql(rate('process_cpu_seconds_total', job), '{{instance}}')], { unit: 'short', description: 'Processors in use, by copy.' }),
       lines('Memory', [8, 7], [promql(of('process_resident_memory_bytes', job), '{{instance}}')], { unit: 'bytes', description: 'Resident memory, by copy.' }),
-      table('Versions', [8, 7], [instant(`count by (service, version) (${of('llasta_build_info', 'service="chatbot-rag"')})`)], { description: 'Copies of each version that run.' }),
+      listing('Versions', [8, 7], `count by (service, version) (${of('llasta_build_info', 'service="chatbot-rag"')})`, { value: 'copies', description: 'Copies of each version that run.' }),
       table('Slowest chats', [12, 9], [traceql('{ rootServiceName = "chatbot-rag" && rootName = "POST /api/chat" && trace:duration > 1s }')], { description: 'A click opens the waterfall.' }),
       logs('Log', [12, 9], logql('{service_name="chatbot-rag"} | json'), { description: 'A line\'s trace_id leads to its trace.' }),
     ),

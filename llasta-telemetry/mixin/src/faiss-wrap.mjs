@@ -1,4 +1,4 @@
-import { dashboard, heatmap, increase, instant, latency, lines, logql, logs, mean, of, promql, quantile, rate, row, stat, sum, table, traceql } from './grafana.mjs';
+import { dashboard, heatmap, increase, latency, lines, listing, logql, logs, mean, of, promql, quantile, rate, row, stat, sum, table, traceql } from './grafana.mjs';
 import { burn } from './slo.mjs';
 
 const search = 'endpoint="search"';
@@ -66,7 +66,7 @@ export default dashboard({
       'Process, traces and logs',
       lines('CPU', [8, 7], [promql(rate('process_cpu_seconds_total', job), '{{instance}}')], { unit: 'short', description: 'Processors in use, by copy.' }),
       lines('Memory', [8, 7], [promql(of('process_resident_memory_bytes', job), '{{instance}}')], { unit: 'bytes', alerts: ['PodRestarting'], description: 'A vector of dimension 1024 takes 4 KiB.' }),
-      table('Versions', [8, 7], [instant(`count by (service, version) (${of('llasta_build_info', 'service="faiss-wrap"')})`)], { description: 'Copies of each version that run.' }),
+      listing('Versions', [8, 7], `count by (service, version) (${of('llasta_build_info', 'service="faiss-wrap"')})`, { value: 'copies', description: 'Copies of each version that run.' }),
       table('Slow or failed searches', [12, 9], [traceql('{ resource.service.name = "faiss-wrap" && kind = server && (duration > 250ms || status = error) }')], { description: 'A click opens the waterfall.' }),
       logs('Log', [12, 9], logql('{service_name="faiss-wrap"} | json'), { description: 'A line\'s trace_id leads to its trace.' }),
     ),

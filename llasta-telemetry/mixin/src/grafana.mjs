@@ -30,8 +30,9 @@ export const promql = (expr, legendFormat = '', more = {}) =>
   ({ datasource: prometheus, expr, legendFormat, range: true, instant: false, editorMode: 'code', ...more });
 // The same with the traces that belong to it as dots.
 export const withExemplars = (expr, legendFormat) => promql(expr, legendFormat, { exemplar: true });
-// The last value alone, for a table.
-export const instant = (expr) => promql(expr, '', { range: false, instant: true, format: 'table' });
+// The last value alone; `listed` as the rows of a table.
+export const instant = (expr, legendFormat) => promql(expr, legendFormat, { range: false, instant: true });
+export const listed = (expr) => ({ ...instant(expr), format: 'table' });
 export const traceql = (query, more = {}) =>
   ({ datasource: tempo, query, queryType: 'traceql', filters: [], limit: 20, tableType: 'traces', ...more });
 export const logql = (expr) => ({ datasource: loki, expr, queryType: 'range', editorMode: 'code' });
@@ -48,7 +49,7 @@ const steps = (thresholds) => [
   ...thresholds.map((value, index) => ({ color: index === thresholds.length - 1 ? 'red' : 'orange', value })),
 ];
 
-function panel(type, title, size, queries, { description, unit, alerts = [], thresholds, decimals, min = 0, max, custom, options, ...more }) {
+function panel(type, title, size, queries, { description, unit, alerts = [], thresholds, decimals, min = 0, max, custom, options, overrides = [], ...more }) {
   const [w, h] = size;
   const defaults = { unit, decimals, min: min ?? undefined, max, custom, color: { mode: thresholds ? 'thresholds' : 'palette-classic' } };
   defaults.thresholds = { mode: 'absolute', steps: steps(thresholds ?? []) };
@@ -58,7 +59,7 @@ function panel(type, title, size, queries, { description, unit, alerts = [], thr
     description,
     datasource: queries[0].datasource,
     targets: queries.map((query, index) => ({ refId: String.fromCharCode(65 + index), ...query })),
-    fieldConfig: { defaults, overrides: [] },
+    fieldConfig: { defaults, overrides },
     options,
     links: alerts.map((alert) => page(`Runbook: ${alert}`, `docs/runbooks/${alert}.md`)),
     gridPos: { x: 0, y: 0, w, h },
@@ -148,24 +149,28 @@ export const logs = (title, size, query, more) =>
     ...more,
   });
 
-// What fires now, out of Grafana's own list and out of the data source's.
-export const alertList = (title, size) => ({
-  type: 'alertlist',
-  title,
-  description: 'The alerts of this project that fire or are about to. Each leads to its runbook.',
-  options: {
-    viewMode: 'list',
-    groupMode: 'default',
-    groupBy: [],
-    maxItems: 20,
-    sortOrder: 3,
-    dashboardAlerts: false,
-    alertName: '',
-    alertInstanceLabelFilter: '',
-    datasource: '${prometheus}',
-    stateFilter: { firing: true, pending: true, noData: false, normal: false, error: true, recovering: true },
-  },
-  gridPos: { x: 0, y: 0, w: size[0], h: size[1] },
+// The labels of what an instant query finds, without the time, and without the value where it says nothing.
+export const listing = (title, size, query, { value, ...more }) =>
+  table(title, size, [listed(query)], {
+    transformations: [
+      {
+        id: 'organize',
+        options: { excludeByName: { Time: true, ...(value ? {} : { Value: true }) }, renameByName: value ? { Value: value } : {}, indexByName: {} },
+      },
+    ],
+    ...more,
+  });
+
+// A field of a table whose text is the name of an alert leads to the alert's page.
+export const toRunbook = (field) => ({
+  matcher: { id: 'byName', options: field },
+  properties: [{ id: 'links', value: [{ title: 'Runbook', url: `${repository}/docs/runbooks/\${__value.text}.md`, targetBlank: true }] }],
+});
+
+// A query of a panel that has an axis of its own, on the right, from 0 to 1.
+export const onTheRight = (refId) => ({
+  matcher: { id: 'byFrameRefID', options: refId },
+  properties: [{ id: 'custom.axisPlacement', value: 'right' }, { id: 'max', value: 1 }],
 });
 
 export const row = (title, ...panels) => ({ title, panels });

@@ -1,7 +1,7 @@
 // The cluster below the services, from kube-state-metrics, cAdvisor, the kubelet and node-exporter, as
 // Grafana's k8s-monitoring chart collects them. Nodes belong to no namespace.
 
-import { dashboard, instant, lines, logql, logs, of, promql, rate, row, stat, sum, table } from './grafana.mjs';
+import { dashboard, lines, listing, logql, logs, of, promql, rate, row, stat, sum } from './grafana.mjs';
 
 const node = (metric, matchers = '') => `${metric}{cluster=~"$cluster"${matchers === '' ? '' : `,${matchers}`}}`;
 const container = 'container!=""';
@@ -42,7 +42,7 @@ export default dashboard({
       ], { unit: 'Bps', min: null, description: 'In above zero, out below.' }),
       lines('Restarts', [8, 8], [promql(`sum by (pod, container) (increase(${of('kube_pod_container_status_restarts_total')}[1h])) > 0`, '{{pod}} {{container}}')], { decimals: 0, alerts: ['PodRestarting'], description: 'In the hour before each moment. Empty is good.' }),
       lines('Waiting containers', [8, 8], [promql(`sum by (pod, container, reason) (${of('kube_pod_container_status_waiting_reason')}) > 0`, '{{pod}} {{container}} {{reason}}')], { alerts: ['PodRestarting', 'TargetDown'], description: 'CrashLoopBackOff, ImagePullBackOff, … Empty is good.' }),
-      table('Why containers ended', [8, 8], [instant(`max by (pod, container, reason) (${of('kube_pod_container_status_last_terminated_reason')}) == 1`)], { alerts: ['PodRestarting'], description: 'The last time. OOMKilled: over its memory limit.' }),
+      listing('Why containers ended', [8, 8], `max by (pod, container, reason) (${of('kube_pod_container_status_last_terminated_reason')}) == 1`, { alerts: ['PodRestarting'], description: 'The last time. OOMKilled: over its memory limit.' }),
     ),
     row(
       'Limits',

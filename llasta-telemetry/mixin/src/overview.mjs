@@ -1,6 +1,6 @@
 // The six questions that the stack is there to answer, on one screen, and what to open next below it.
 
-import { alertList, dashboard, latency, lines, logql, logs, mean, of, promql, quantile, rate, row, stat, sum, table, traceql } from './grafana.mjs';
+import { dashboard, latency, lines, listing, logql, logs, mean, of, onTheRight, promql, quantile, rate, row, stat, sum, table, toRunbook, traceql } from './grafana.mjs';
 import { burn } from './slo.mjs';
 
 const chat = 'endpoint="/api/chat"';
@@ -41,7 +41,7 @@ export default dashboard({
         alerts: ['ChatbotAvailabilityBurn', 'ChatbotLatencyBurn', 'FaissWrapAvailabilityBurn', 'FaissWrapLatencyBurn'],
         description: 'The objective that is worst off: at 1 its error budget lasts just as long as it should, at 14.4 two days.',
       }),
-      stat('Alerts', [4, 3], [promql(`count(${of('ALERTS', 'alertstate="firing"')}) or vector(0)`)], {
+      stat('Alerts', [4, 3], [promql(`count(${of('ALERTS', 'part_of="llasta",alertstate="firing"')}) or vector(0)`)], {
         thresholds: [1],
         background: true,
         description: 'How many fire. The list is below.',
@@ -86,7 +86,8 @@ export default dashboard({
       ], {
         alerts: ['AnswersWithoutContext', 'RetrievalEmpty', 'ScoresFalling'],
         datasource: { type: 'datasource', uid: '-- Mixed --' },
-        description: 'Chunks found, chunks used, and their mean similarity out of the traces (0 to 1). Results without chunks: the threshold drops them all.',
+        overrides: [onTheRight('C')],
+        description: 'Chunks found, chunks used, and, on the right, their mean similarity out of the traces (0 to 1). Results without chunks: the threshold drops them all.',
       }),
       lines('5. What does a question cost?', [8, 7], [
         promql(`${sum(rate('chatbot_llm_tokens_total'), 'type')} / ignoring (type) group_left () ${sum(rate('chatbot_vllm_requests_total', 'status="success"'))}`, '{{type}} tokens'),
@@ -106,7 +107,10 @@ export default dashboard({
     ),
     row(
       'Look closer',
-      alertList('Alerts', [8, 9]),
+      listing('Alerts', [8, 9], `max by (alertname, severity, alertstate, job, pod) (${of('ALERTS', 'part_of="llasta"')})`, {
+        overrides: [toRunbook('alertname')],
+        description: 'What fires or is about to. The name leads to its runbook.',
+      }),
       table('Slow or failed chats', [16, 9], [traceql('{ rootServiceName = "chatbot-rag" && rootName = "POST /api/chat" && (trace:duration > 10s || status = error) }')], {
         description: 'Traces that took more than 10 s or in which something failed. A click opens the waterfall.',
       }),

@@ -108,7 +108,7 @@ function alerted(objective) {
 ${lines(pairs.map(both).join('\n) or (\n'), 10)}
           )) and llasta:slo_bad:increase6h${labels} >= ${fewest}
         for: ${wait}
-        labels: {severity: ${severity}}
+        labels: {part_of: llasta, severity: ${severity}}
         annotations:
           summary: The error budget of ${service} (${slo}) will be gone ${pace}.
           description: |-

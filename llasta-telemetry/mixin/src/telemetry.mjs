@@ -1,4 +1,4 @@
-import { dashboard, instant, lines, logql, logs, of, promql, rate, row, stat, sum, table } from './grafana.mjs';
+import { dashboard, lines, listing, logql, logs, of, promql, rate, row, stat, sum } from './grafana.mjs';
 
 const jobs = 'job=~"chatbot-rag|faiss-wrap|vllm"';
 
@@ -37,11 +37,11 @@ export default dashboard({
       lines('Threads', [8, 7], [promql(of('process_threads', jobs), '{{job}} {{instance}}')], { description: 'A number that only grows is a leak.' }),
       lines('Open files', [8, 7], [promql(`${of('process_open_fds', jobs)} / ${of('process_max_fds', jobs)}`, '{{job}} {{instance}}')], { unit: 'percentunit', max: 1, thresholds: [0.8], description: 'Connections count too.' }),
       lines('Age', [12, 7], [promql(`time() - ${of('process_start_time_seconds', jobs)}`, '{{job}} {{instance}}')], { unit: 's', alerts: ['PodRestarting'], description: 'A saw: it restarts.' }),
-      table('Versions', [12, 7], [instant(`count by (service, version, instance) (${of('llasta_build_info')})`)], { description: 'Which build runs where.' }),
+      listing('Versions', [12, 7], `max by (service, version, instance) (${of('llasta_build_info')})`, { description: 'Which build runs where.' }),
     ),
     row(
       'Alerts and logs',
-      lines('Alerts that fire', [12, 8], [promql(`count by (alertname, severity) (${of('ALERTS', 'alertstate="firing"')})`, '{{alertname}} {{severity}}')], { stack: true, description: 'How often each fires. An alert that nobody acts on should go.' }),
+      lines('Alerts that fire', [12, 8], [promql(`count by (alertname, severity) (${of('ALERTS', 'part_of="llasta",alertstate="firing"')})`, '{{alertname}} {{severity}}')], { stack: true, description: 'How often each fires. An alert that nobody acts on should go.' }),
       logs('What the exporters say', [12, 8], logql('{service_name=~"chatbot-rag|faiss-wrap|vllm"} | json | target=~"llasta_telemetry.*" | level=~"ERROR|WARN"'), { description: 'Why spans did not arrive.' }),
     ),
   ],

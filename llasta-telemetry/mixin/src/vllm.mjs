@@ -97,7 +97,7 @@ export default dashboard({
     ),
     row(
       'Traces and logs',
-      table('Slow generations', [12, 9], [traceql('{ name = "vllm.generate" && duration > 5s } | select(span.llm.tokens_prompt, span.llm.tokens_completion, span.llm.time_to_first_token)')], {
+      table('Slow generations', [12, 9], [traceql('{ name = "vllm.generate" && duration > 5s } | select(span.llm.tokens_prompt, span.llm.tokens_completion, span.llm.time_to_first_token)', { tableType: 'spans' })], {
         description: 'As chatbot-rag sees them. vLLM\'s own span llm_request lies below when it was started with --otlp-traces-endpoint.',
       }),
       logs('Log', [12, 9], logql('{service_name="vllm"}'), { description: 'A real vLLM writes text, the stand-in writes JSON.' }),
