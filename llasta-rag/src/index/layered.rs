@@ -408,6 +408,10 @@ impl Index for FactoryIndex {
             None => None,
         };
         let parts = main
+    fn misses_none(&self) -> bool {
+        self.shared.view().main.is_none()
+    }
+
             .as_ref()
             .map(|(main, file)| (file, main.keys.as_slice(), view.live.bits.as_slice()));
         let rows = rows_of(&view.tail, shared.dimension);

@@ -123,6 +123,11 @@ pub trait Index: Send + Sync + fmt::Debug {
         true
     }
 
+    /// Whether a search compares the query with every vector as it is, so that it misses none.
+    fn misses_none(&self) -> bool {
+        true
+    }
+
     /// Moves every vector to where most are searched, now and not when it is worth its cost, and trains
     /// first where that was not done yet. Searches and upserts go on meanwhile. Indexes of one part
     /// have nothing to do.

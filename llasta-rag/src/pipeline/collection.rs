@@ -15,6 +15,10 @@ const PAGE: usize = 1024;
 /// How many candidates a compressed index is asked for, for each result wanted.
 const PROPOSED_PER_RESULT: usize = 4;
 
+/// A filter that leaves at most so many items is answered from the stored vectors of all of them, where
+/// the index might miss one. Reading more costs more than a search.
+const RANKED_ONE_BY_ONE: usize = 4096;
+
 /// Texts that can be found by meaning, kept in one folder.
 ///
 /// An upsert writes the store in one transaction and then the index. Searches wait for neither;
@@ -247,7 +251,8 @@ impl Collection {
         self.nearest(query, k, None)
     }
 
-    /// Like [`search_vector`](Self::search_vector), of the items that a filter means.
+    /// Like [`search_vector`](Self::search_vector), of the items that a filter means. Where these are
+    /// few, up to 4,096, none is missed, whatever the index.
     ///
     /// # Errors
     ///
@@ -363,6 +368,12 @@ impl Collection {
     ) -> Result<Vec<Neighbour>, CollectionError> {
         if query.iter().all(|&value| value == 0.0) {
             return Ok(Vec::new());
+        }
+        if let Some(keys) = among.filter(|keys| keys.len() <= RANKED_ONE_BY_ONE)
+            && !self.index.misses_none()
+        {
+            let keys: Vec<_> = keys.iter().copied().collect();
+            return Ok(nearest_of(query, &self.store.vectors(&keys)?, k));
         }
         let exact = self.index.scores_are_exact();
         let asked = if exact {
