@@ -203,10 +203,15 @@ impl Sealed {
         wide: &Width,
         allowed: &Live,
     ) -> Result<super::ffi::Hits, IndexError> {
-        let narrows = self.selects && allowed.count < self.keys.len();
+        // A selector is asked about every row, so there is none where all rows count. Labels without a
+        // row, as a compaction leaves them, are no rows.
+        let narrows = self.selects && allowed.count < self.native.len();
+        let usual = self.lists.map(|(_, nprobe)| nprobe);
         let narrowed = Narrowed {
             allowed: narrows.then_some(allowed.bits.as_slice()),
-            nprobe: wide.nprobe.filter(|_| self.selects),
+            nprobe: wide
+                .nprobe
+                .filter(|_| self.selects && (narrows || wide.nprobe != usual)),
         };
         self.native.search(queries, wide.take, narrowed)
     }
