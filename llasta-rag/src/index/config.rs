@@ -19,7 +19,15 @@ pub struct IndexConfig {
     /// Threads that train an index and add to it; half of the machine's when not set. A search takes
     /// the one that calls it.
     pub threads: Option<usize>,
-    /// Whether a loaded index stays in its file and is read as it is needed.
+    /// Whether a loaded main part of a factory's index stays in its file and is read as it is needed:
+    /// for an index that does not fit into memory. [`Factory::stays_in_file`] says which can; the others,
+    /// and the flat index by blocks, are read into memory.
+    ///
+    /// Opening then checks the size of the file, its first and its last MiB, and not what lies between.
+    /// Whoever changes the file in place changes what is found, or ends the process. What is upserted
+    /// stays in memory and is compared row by row until [`train`](Index::train) reads the whole index into
+    /// memory to merge it. FAISS reads the lists of an IVF index ahead on threads of its own, up to 32 for
+    /// each search.
     pub mmap: bool,
 }
 

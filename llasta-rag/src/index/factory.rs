@@ -32,6 +32,8 @@ pub struct Factory {
     rotates: bool,
     exact: bool,
     graph: bool,
+    lists: bool,
+    packed: bool,
 }
 
 impl Factory {
@@ -48,6 +50,8 @@ impl Factory {
             rotates: false,
             exact: true,
             graph: false,
+            lists: false,
+            packed: text.contains("fs"),
         };
         if text.is_empty() || text.len() > LENGTH_LIMIT {
             return Err(unknown(text));
@@ -89,6 +93,18 @@ impl Factory {
         self.graph
     }
 
+    /// Whether the vectors lie in lists, of which a search looks into some.
+    pub fn is_ivf(&self) -> bool {
+        self.lists
+    }
+
+    /// Whether FAISS can leave the vectors in their file: the lists of an IVF index, the graph and the
+    /// codes of the other kinds. It cannot for the packed codes of the `fs` kinds. What refines an IVF
+    /// index (`RFlat`) and its centroids are read into memory.
+    pub fn stays_in_file(&self) -> bool {
+        !self.packed
+    }
+
     /// Takes one part in, and says whether it is something that can be searched.
     fn read(&mut self, part: &str) -> Result<bool, IndexError> {
         let name_end = part
@@ -104,6 +120,7 @@ impl Factory {
                 let lists = lists.ok_or_else(|| unknown(&self.text))?;
                 self.within(lists <= MOST_LISTS)?;
                 self.learn(lists);
+                self.lists = true;
                 let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
                 return self.bounded(digits).map(|()| true);
             }
@@ -111,6 +128,7 @@ impl Factory {
                 let lists = codes(rest, 8);
                 self.within(lists.is_some_and(|lists| lists <= 2048))?;
                 self.learn(lists.unwrap_or(0));
+                self.lists = true;
             }
             "HNSW" => {
                 self.graph = true;

@@ -46,6 +46,8 @@ pub(super) struct MainFile {
     pub(super) file: String,
     pub(super) bytes: u64,
     pub(super) sha256: String,
+    /// The checksum over its first and its last MiB, for who does not read all of it.
+    pub(super) ends: String,
     pub(super) labels: usize,
 }
 

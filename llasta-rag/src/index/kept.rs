@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -14,6 +14,8 @@ use super::{Factory, IndexConfig, IndexError};
 
 /// How the name of every main part's file ends.
 const ENDING: &str = ".faiss";
+/// How much of either end is checked of a file that is not read whole.
+const END: u64 = 1 << 20;
 
 /// Writes FAISS's file of a main part, unless it is there from before.
 pub(super) fn write_main(
@@ -21,10 +23,12 @@ pub(super) fn write_main(
     main: &Sealed,
     factory: &Factory,
 ) -> Result<MainFile, IndexError> {
-    if let Some(written) = main.written.get()
-        && beside(path, &written.file).is_file()
-    {
-        return Ok(written.clone());
+    if let Some(written) = main.written.get() {
+        let file = name_of(path, &written.sha256);
+        if beside(path, &file).is_file() {
+            let written = written.clone();
+            return Ok(MainFile { file, ..written });
+        }
     }
     let wrong = |source| IndexError::Io {
         action: "write",
@@ -34,18 +38,31 @@ pub(super) fn write_main(
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(ENDING);
     let temporary = file::temporary_name(Path::new(&temporary));
-    main.native.write(&temporary)?;
+    match main.mapped_from() {
+        // Of lists that stay in a file, FAISS would write no more than that they do.
+        Some(source) => fs::copy(source, &temporary).map(drop).map_err(wrong)?,
+        None => main.native.write(&temporary)?,
+    }
     let (bytes, sha256) = fingerprint(&temporary).map_err(wrong)?;
-    let stem = path.file_name().unwrap_or_default().to_string_lossy();
+    let (_, ends) = fingerprint_of_ends(&temporary).map_err(wrong)?;
     let written = MainFile {
         factory: factory.to_string(),
-        file: format!("{stem}.{}{ENDING}", &sha256[..16]),
+        file: name_of(path, &sha256),
         bytes,
         sha256,
+        ends,
         labels: main.keys.len(),
     };
     settle(&temporary, &beside(path, &written.file)).map_err(wrong)?;
-    Ok(main.written.get_or_init(|| written).clone())
+    // What was written first is remembered; what is named here is what was written here.
+    let _ = main.written.set(written.clone());
+    Ok(written)
+}
+
+/// The name of a main part beside its index file.
+fn name_of(path: &Path, sha256: &str) -> String {
+    let stem = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{stem}.{}{ENDING}", &sha256[..16])
 }
 
 /// Removes the main parts that the index file no longer names. One that is still open stays readable.
@@ -87,12 +104,27 @@ pub(super) fn open_main(
         return Err(damaged(path, "the name of its main part is no name"));
     }
     let main = beside(path, &file.file);
-    match fingerprint(&main) {
-        Ok(found) if found == (file.bytes, file.sha256.clone()) => {}
+    let mapped = config.mmap && factory.stays_in_file();
+    if config.mmap && !mapped {
+        tracing::warn!(%factory, "this index cannot stay in its file and is read into memory");
+    }
+    // To read a large file whole at each start is what mapping is there to avoid.
+    let (found, recorded) = if mapped {
+        (fingerprint_of_ends(&main), &file.ends)
+    } else {
+        (fingerprint(&main), &file.sha256)
+    };
+    match found {
+        Ok((bytes, digits)) if bytes == file.bytes && digits == *recorded => {}
         Ok(_) => return Err(damaged(&main, "the checksum does not match")),
         Err(error) => return Err(damaged(&main, &format!("it cannot be read: {error}"))),
     }
-    let native = open_native(&main, factory, config)?;
+    let opening = match mapped {
+        false => Opening::Read,
+        true if factory.is_ivf() => Opening::MapLists,
+        true => Opening::MapVectors,
+    };
+    let native = Native::open(&main, opening)?;
 
     let mut live = Live::default();
     let mut places = HashMap::new();
@@ -114,26 +146,8 @@ pub(super) fn open_main(
         return Err(damaged(&main, "it does not fit its keys"));
     }
     let sealed = Sealed::new(native, keys, places, factory, config)?;
-    let sealed = sealed.kept_in(main, file);
+    let sealed = sealed.kept_in(file, mapped.then_some(main));
     Ok((sealed, live))
-}
-
-/// Opens FAISS's file, in place where that is wished and the kind can.
-fn open_native(path: &Path, factory: &Factory, config: &IndexConfig) -> Result<Native, IndexError> {
-    if config.mmap {
-        let opening = if factory.is_graph() {
-            Opening::MapVectors
-        } else {
-            Opening::MapLists
-        };
-        match Native::open(path, opening) {
-            Ok(native) => return Ok(native),
-            Err(error) => {
-                tracing::warn!(%error, factory = %factory, "the index cannot stay in its file");
-            }
-        }
-    }
-    Native::open(path, Opening::Read)
 }
 
 /// The bytes of a file and the checksum over them, in hexadecimal.
@@ -141,12 +155,24 @@ fn fingerprint(path: &Path) -> io::Result<(u64, String)> {
     let mut input = BufReader::with_capacity(1 << 20, File::open(path)?);
     let mut hash = Sha256::new();
     let bytes = io::copy(&mut input, &mut hash)?;
-    let digits = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok((bytes, digits))
+    Ok((bytes, hexadecimal(hash)))
+}
+
+/// The bytes of a file and the checksum over its first and its last MiB, in hexadecimal.
+fn fingerprint_of_ends(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    let mut hash = Sha256::new();
+    for start in [0, bytes.saturating_sub(END)] {
+        file.seek(SeekFrom::Start(start))?;
+        io::copy(&mut (&file).take(END), &mut hash)?;
+    }
+    Ok((bytes, hexadecimal(hash)))
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Gives a file that was written under a temporary name its own.

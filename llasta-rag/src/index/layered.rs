@@ -33,7 +33,8 @@ const MOST_TAIL: usize = 16 * 1024;
 ///
 /// The tail is merged when it has an eighth of the main part's rows, but at least 1,024 and at most
 /// 16,384; the main part is made anew when a quarter of its rows are gone. A merge needs memory for a
-/// second main part while it lasts.
+/// second main part while it lasts; where the index stays in its file (see [`IndexConfig::mmap`]) only
+/// [`train`](Index::train) starts one.
 pub struct FactoryIndex {
     shared: Arc<Shared>,
 }
@@ -71,6 +72,7 @@ struct Writer {
     epoch: u64,
     /// After a merge that failed, the tail's length at which the next one is tried.
     patience: usize,
+    /// Whether it was told what the tail waits for.
     told: bool,
 }
 
@@ -159,8 +161,20 @@ impl Shared {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a merge is worth its cost now.
+    /// Whether a merge is to begin now. A main part that stays in its file may be more than memory
+    /// holds, and a merge needs all of it there: it waits until it is asked for.
     fn due(&self, writer: &Writer) -> bool {
+        self.worth_it(writer) && !self.is_mapped()
+    }
+
+    fn is_mapped(&self) -> bool {
+        let main = &self.view().main;
+        main.as_ref()
+            .is_some_and(|main| main.mapped_from().is_some())
+    }
+
+    /// Whether a merge is worth its cost now.
+    fn worth_it(&self, writer: &Writer) -> bool {
         let view = self.view();
         let tail = rows_in(&view.tail);
         if tail < writer.patience {
@@ -178,7 +192,19 @@ impl Shared {
 
     /// Starts a merge, if one is due and none runs.
     fn merge_if_due(self: &Arc<Self>, writer: &mut Writer) {
-        if writer.merging || !self.due(writer) {
+        if writer.merging || !self.worth_it(writer) {
+            return;
+        }
+        if self.is_mapped() {
+            if !writer.told {
+                writer.told = true;
+                tracing::warn!(
+                    factory = %self.factory,
+                    waiting = rows_in(&self.view().tail),
+                    "what is new is searched one by one, because the index stays in its file: open it \
+                     once in memory to have it merged"
+                );
+            }
             return;
         }
         writer.merging = true;
@@ -382,6 +408,10 @@ impl Index for FactoryIndex {
         self.shared.factory.scores_are_exact() || self.shared.view().main.is_none()
     }
 
+    fn misses_none(&self) -> bool {
+        self.shared.view().main.is_none()
+    }
+
     fn train(&self) -> Result<(), IndexError> {
         let _end = self.shared.turn();
         self.shared.merge()
@@ -408,10 +438,6 @@ impl Index for FactoryIndex {
             None => None,
         };
         let parts = main
-    fn misses_none(&self) -> bool {
-        self.shared.view().main.is_none()
-    }
-
             .as_ref()
             .map(|(main, file)| (file, main.keys.as_slice(), view.live.bits.as_slice()));
         let rows = rows_of(&view.tail, shared.dimension);
@@ -457,6 +483,7 @@ impl Index for FactoryIndex {
         let mut writer = shared.lock();
         writer.epoch += 1;
         writer.patience = 0;
+        writer.told = false;
         shared.publish(View {
             main: main.map(Arc::new),
             live: Arc::new(live),

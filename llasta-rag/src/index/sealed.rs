@@ -2,7 +2,7 @@
 //! its rows still count is said from outside.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::blocks::best;
@@ -60,8 +60,8 @@ pub(super) struct Sealed {
     readable_graph: bool,
     /// What was written of it, so that it is written once.
     pub(super) written: OnceLock<MainFile>,
-    /// The file it was opened from.
-    source: Option<PathBuf>,
+    /// The file in which the rows stayed, where they did.
+    mapped: Option<PathBuf>,
 }
 
 impl Sealed {
@@ -92,7 +92,7 @@ impl Sealed {
             selects: false,
             readable_graph: false,
             written: OnceLock::new(),
-            source: None,
+            mapped: None,
         };
         // Not every kind can leave rows out or read a vector back, and none says so beforehand.
         let mut probe = vec![0.0; sealed.native.dimension()];
@@ -108,18 +108,23 @@ impl Sealed {
 
     /// A second FAISS index with the same rows, in memory.
     pub(super) fn copied(&self) -> Result<Native, IndexError> {
-        match &self.source {
+        match self.mapped_from() {
             // What stays in its file cannot be copied, only read again.
             Some(path) => Native::open(path, Opening::Read),
             None => self.native.try_clone(),
         }
     }
 
-    /// The same, which was opened from a file.
-    pub(super) fn kept_in(mut self, source: PathBuf, written: MainFile) -> Self {
-        self.source = Some(source);
+    /// The same, which was opened from a file and may have stayed there.
+    pub(super) fn kept_in(mut self, written: MainFile, mapped: Option<PathBuf>) -> Self {
         self.written = OnceLock::from(written);
+        self.mapped = mapped;
         self
+    }
+
+    /// The file in which the rows stayed.
+    pub(super) fn mapped_from(&self) -> Option<&Path> {
+        self.mapped.as_deref()
     }
 
     /// The at most `k` nearest rows that count, for each query.

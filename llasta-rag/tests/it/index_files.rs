@@ -19,7 +19,7 @@ const KINDS: [&str; 7] = [
     "SQ8,RFlat",
 ];
 
-fn stamp(generation: u64) -> Stamp {
+pub(super) fn stamp(generation: u64) -> Stamp {
     Stamp {
         generation,
         dimension: 16,
@@ -27,14 +27,14 @@ fn stamp(generation: u64) -> Stamp {
     }
 }
 
-fn mapped(kind: &str) -> FactoryIndex {
+pub(super) fn mapped(kind: &str) -> FactoryIndex {
     let mut config = IndexConfig::default();
     config.mmap = true;
     FactoryIndex::new(16, &Factory::parse(kind).unwrap(), &config).unwrap()
 }
 
 /// 2,000 rows in the main part, of which 50 are gone, and 20 in the tail.
-fn filled(kind: &str) -> FactoryIndex {
+pub(super) fn filled(kind: &str) -> FactoryIndex {
     let index = index(kind, 16);
     index.upsert(&borrowed(&clustered(2_000, 16, 0))).unwrap();
     index.train().unwrap();
@@ -43,7 +43,7 @@ fn filled(kind: &str) -> FactoryIndex {
     index
 }
 
-fn found(index: &dyn Index) -> BTreeMap<u64, (u64, i64)> {
+pub(super) fn found(index: &dyn Index) -> BTreeMap<u64, (u64, i64)> {
     let queries = clustered(5, 16, 1 << 40);
     let mut all = BTreeMap::new();
     for (number, query) in &queries {
@@ -122,6 +122,25 @@ fn a_second_save_replaces_the_main_part_and_an_unchanged_one_is_not_written_agai
     saved.reset().unwrap();
     saved.save(&path, &stamp(6)).unwrap();
     assert_eq!(main_parts(folder.path()), 0);
+}
+
+#[test]
+fn an_index_saved_under_two_names_is_whole_under_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+    let saved = filled("IVF8,Flat");
+    saved.save(&one, &stamp(3)).unwrap();
+    saved.save(&other, &stamp(3)).unwrap();
+    let before = found(&saved);
+    saved.train().unwrap();
+    // The first main part under this name goes, and only that one.
+    saved.save(&one, &stamp(4)).unwrap();
+    assert_eq!(main_parts(folder.path()), 2);
+    for (path, generation) in [(&one, 4), (&other, 3)] {
+        let loaded = index("IVF8,Flat", 16);
+        loaded.load(path, &stamp(generation)).unwrap();
+        assert_eq!(found(&loaded), before);
+    }
 }
 
 #[test]

@@ -34,6 +34,8 @@ mod index_files;
 #[cfg(feature = "faiss")]
 mod index_life;
 #[cfg(feature = "faiss")]
+mod index_mapped;
+#[cfg(feature = "faiss")]
 mod index_misuse;
 mod indexes;
 mod ingest;
