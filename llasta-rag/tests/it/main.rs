@@ -37,6 +37,8 @@ mod index_life;
 mod index_mapped;
 #[cfg(feature = "faiss")]
 mod index_misuse;
+#[cfg(feature = "faiss")]
+mod index_reopen;
 mod indexes;
 mod ingest;
 mod kept;
