@@ -26,8 +26,8 @@ pub struct IndexConfig {
     /// Opening then checks the size of the file, its first and its last MiB, and not what lies between.
     /// Whoever changes the file in place changes what is found, or ends the process. What is upserted
     /// stays in memory and is compared row by row until [`train`](Index::train) reads the whole index into
-    /// memory to merge it. FAISS reads the lists of an IVF index ahead on threads of its own, up to 32 for
-    /// each search.
+    /// memory to merge it. A filtered search of an IVF index, and each of one behind a transform or before a
+    /// refinement, has its lists read ahead by threads of FAISS's own, up to 32 of them.
     pub mmap: bool,
 }
 

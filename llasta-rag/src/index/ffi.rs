@@ -285,6 +285,57 @@ impl Native {
         Ok(hits)
     }
 
+    /// Like [`search`](Self::search) of all rows of an IVF index with the `nprobe` that is set, but the
+    /// centroids first and then the lists, as two calls: for lists in a file FAISS's one call would
+    /// start threads to read them ahead, and make searches wait for each other's. `None` where the
+    /// index is another kind, or an IVF index inside one.
+    pub(super) fn search_lists(
+        &self,
+        queries: &[f32],
+        k: usize,
+    ) -> Result<Option<Hits>, IndexError> {
+        // SAFETY: a dynamic_cast of a valid index, and null is looked for before use.
+        let (ivf, centroids, nprobe) = unsafe {
+            let ivf = sys::faiss_IndexIVF_cast(self.0.as_ptr());
+            if ivf.is_null() {
+                return Ok(None);
+            }
+            let lists = sys::faiss_IndexIVF_nlist(ivf);
+            let nprobe = sys::faiss_IndexIVF_nprobe(ivf).min(lists);
+            (ivf, sys::faiss_IndexIVF_quantizer(ivf), nprobe)
+        };
+        let rows = self.rows(queries)?;
+        let count = usize::try_from(rows).unwrap_or(0);
+        let mut hits = Hits {
+            k,
+            scores: vec![0.0; count.saturating_mul(k)],
+            labels: vec![-1; count.saturating_mul(k)],
+        };
+        if hits.labels.is_empty() || nprobe == 0 || centroids.is_null() {
+            return Ok(Some(hits));
+        }
+        let mut near = vec![0.0; count * nprobe];
+        let mut lists = vec![-1; count * nprobe];
+        let (scores, labels) = (hits.scores.as_mut_ptr(), hits.labels.as_mut_ptr());
+        let queries = queries.as_ptr();
+        // SAFETY: the centroids belong to this index and have its dimension; there are `rows` queries,
+        // as many times `nprobe` places for lists and as many times `k` for scores and labels. FAISS
+        // takes the same `nprobe` from the index.
+        checked(unsafe {
+            let (near, lists, wanted) =
+                (near.as_mut_ptr(), lists.as_mut_ptr(), nprobe as sys::idx_t);
+            sys::faiss_Index_search(centroids, rows, queries, wanted, near, lists)
+        })?;
+        // SAFETY: as above.
+        checked(unsafe {
+            let (near, lists, wanted) = (near.as_ptr(), lists.as_ptr(), k as sys::idx_t);
+            sys::faiss_IndexIVF_search_preassigned(
+                ivf, rows, queries, wanted, lists, near, scores, labels, 0,
+            )
+        })?;
+        Ok(Some(hits))
+    }
+
     /// A second index with the same content.
     pub(super) fn try_clone(&self) -> Result<Self, IndexError> {
         let mut made = ptr::null_mut();

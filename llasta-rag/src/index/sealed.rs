@@ -189,6 +189,7 @@ impl Sealed {
             take: (k + 8).min(rows),
             nprobe: self.lists.map(|(_, nprobe)| nprobe),
             exact: false,
+            everywhere: !filtered,
         };
         if let Some((lists, nprobe)) = self.lists.filter(|_| filtered) {
             wide.nprobe = Some(more(nprobe).clamp(nprobe, lists));
@@ -197,6 +198,9 @@ impl Sealed {
             wide.take = more(2 * k).clamp(wide.take, rows);
             wide.exact = allowed.count < wide.take.saturating_mul(32);
         } else if !self.selects {
+            wide.take = more(2 * k).clamp(wide.take, rows);
+        } else if self.mapped.is_some() && wide.everywhere && allowed.count < self.native.len() {
+            // See `ask`: what is gone is found too, and left out afterwards.
             wide.take = more(2 * k).clamp(wide.take, rows);
         }
         wide
@@ -208,10 +212,17 @@ impl Sealed {
         wide: &Width,
         allowed: &Live,
     ) -> Result<super::ffi::Hits, IndexError> {
+        let usual = self.lists.map(|(_, nprobe)| nprobe);
+        if self.mapped.is_some()
+            && wide.everywhere
+            && wide.nprobe == usual
+            && let Some(hits) = self.native.search_lists(queries, wide.take)?
+        {
+            return Ok(hits);
+        }
         // A selector is asked about every row, so there is none where all rows count. Labels without a
         // row, as a compaction leaves them, are no rows.
         let narrows = self.selects && allowed.count < self.native.len();
-        let usual = self.lists.map(|(_, nprobe)| nprobe);
         let narrowed = Narrowed {
             allowed: narrows.then_some(allowed.bits.as_slice()),
             nprobe: wide
@@ -284,4 +295,6 @@ struct Width {
     take: usize,
     nprobe: Option<usize>,
     exact: bool,
+    /// Whether every row that is not gone is allowed.
+    everywhere: bool,
 }
