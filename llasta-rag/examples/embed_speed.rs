@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Prints a markdown table: for batches of 1, 8 and 32 texts of 128 tokens the median time of a batch
-//! and the texts per second. `benches/python/embed_speed.py` prints the same for `PyTorch` with the
+//! and the texts per second. `benches/retrieval/embed_speed.py` prints the same for `PyTorch` with the
 //! same texts; it can run this program between its own rounds, so that both see the same machine.
 
 #![allow(clippy::print_stdout)]

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --features faiss --example index_speed -- [ROWS] [DIMENSION] [KIND…]`
 //!
-//! `benches/python/index_speed.py` measures faiss-cpu on the same vectors. Run the two in turns: what
+//! `benches/retrieval/index_speed.py` measures faiss-cpu on the same vectors. Run the two in turns: what
 //! counts is the ratio of rounds that ran on the same machine at the same time.
 
 // An example says what it found on standard output, and ends where something is wrong.
