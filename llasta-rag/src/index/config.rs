@@ -48,6 +48,9 @@ impl IndexConfig {
     /// A dimension of zero, a factory string that does not fit the dimension, or a backend that is not
     /// compiled in: the message names the feature.
     pub fn create(&self, dimension: usize) -> Result<Arc<dyn Index>, IndexError> {
+        if self.mmap && !matches!(self.kind, IndexKind::Factory(_)) {
+            tracing::warn!(index = %self.kind, "this index cannot stay in its file and is read into memory");
+        }
         match &self.kind {
             IndexKind::Auto if FaissIndex::AVAILABLE => Ok(Arc::new(FaissIndex::new(dimension)?)),
             IndexKind::Auto | IndexKind::Exact => Ok(Arc::new(ExactIndex::new(dimension)?)),
