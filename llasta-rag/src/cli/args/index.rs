@@ -27,7 +27,8 @@ pub(crate) struct IndexArgs {
     #[arg(long, env = "INDEX_THREADS", value_parser = at_least(1_usize), value_name = "N")]
     pub(crate) index_threads: Option<usize>,
 
-    /// Leave a loaded index in its file and read it as it is needed.
+    /// Leave an index made by FAISS's factory in its file and read it as it is needed: for one larger
+    /// than memory. New vectors are then searched one by one until a start without this.
     #[arg(long, env = "INDEX_MMAP")]
     pub(crate) index_mmap: bool,
 }
