@@ -4,7 +4,7 @@
 //! Run it with `cargo run -p llasta-examples --example 08_full_rag`. It prints:
 //!
 //! ```text
-//! According to ports.md: The collector listens on port 4317.
+//! According to ports.md: The collector listens on port 4317. [1]
 //! POST /api/chat                     SERVER    chatbot-rag
 //! ├─ rag.retrieve_context            INTERNAL  chatbot-rag
 //! │  └─ POST /search                 CLIENT    chatbot-rag
