@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod chunk;
+mod device;
 pub mod embed;
 pub mod generate;
 pub mod index;
@@ -15,3 +16,5 @@ pub mod pipeline;
 pub mod schema;
 pub mod service;
 pub mod store;
+
+pub use self::device::Device;
