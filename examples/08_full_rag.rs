@@ -15,6 +15,7 @@
 //! ├─ rag.build_context               INTERNAL  chatbot-rag
 //! ├─ vllm.generate                   INTERNAL  chatbot-rag
 //! │  ├─ POST /v1/chat/completions    CLIENT    chatbot-rag
+//! │  │  └─ llm_request               SERVER    vllm
 //! │  └─ vllm.response                INTERNAL  chatbot-rag
 //! └─ response.send_to_frontend       INTERNAL  chatbot-rag
 //! ```
@@ -87,6 +88,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let mut spans = soon(&chatbot, "POST /api/chat").await;
     spans.extend(soon(&index, "POST /search").await);
+    spans.extend(soon(&model, "llm_request").await);
     print!("{}", Waterfall::new(&spans).without_times());
     Ok(())
 }

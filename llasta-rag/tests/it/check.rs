@@ -103,15 +103,20 @@ async fn the_services_as_they_are_pass_with_everything_that_they_say() {
         let mut servers = spans.iter().filter(|span| span.kind == "SERVER");
         servers.any(|span| span.name == name)
     };
-    let requests = ["POST /upsert", "POST /api/chat", "POST /search"];
+    let requests = [
+        "POST /upsert",
+        "POST /api/chat",
+        "POST /search",
+        "llm_request",
+    ];
     let all = |spans: &[CapturedSpan]| requests.iter().all(|name| ended(spans, *name));
     let spans = behind
-        .wait_until(|spans| all(spans) && spans.len() >= 13, DEADLINE)
+        .wait_until(|spans| all(spans) && spans.len() >= 14, DEADLINE)
         .await;
     assert_eq!(
         spans.len(),
-        13,
-        "the tree of a chat request, and the upsert"
+        14,
+        "the tree of a chat request, the LLM server's own span, and the upsert"
     );
     let mut lines = Vec::new();
     for service in [&mut chatbot, &mut faiss_wrap, &mut llm] {
@@ -140,7 +145,7 @@ async fn the_services_as_they_are_pass_with_everything_that_they_say() {
         .sum();
     assert_eq!(count, spans.len() as u64);
     let services: Vec<_> = seen["spans"].as_object().unwrap().keys().collect();
-    assert_eq!(services, ["chatbot-rag", "faiss-wrap"]);
+    assert_eq!(services, ["chatbot-rag", "faiss-wrap", "vllm"]);
     let pages: Vec<_> = seen["pages"].as_array().unwrap().iter().collect();
     let whose: Vec<_> = pages.iter().map(|page| &page["service"]).collect();
     assert_eq!(whose, ["chatbot-rag", "faiss-wrap", "vllm"]);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use llasta_telemetry::testing::OtlpReceiver;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::mutations::contract::TREE;
 use crate::support::{DEADLINE, keys, run};
@@ -22,10 +22,14 @@ fn spans(demo: &Value) -> Vec<&Map<String, Value>> {
     spans.iter().map(|span| span.as_object().unwrap()).collect()
 }
 
-/// The spans are those of the contract, and each lies within its parent.
+/// Spans of one chat request: the contract's, and the LLM server's own.
+const SPANS: usize = 13;
+
+/// The spans are those of the contract, each lies within its parent, and the LLM server's own stands
+/// under the request to it.
 fn check_tree(demo: &Value) {
     let spans = spans(demo);
-    assert_eq!(spans.len(), 12, "{spans:#?}");
+    assert_eq!(spans.len(), SPANS, "{spans:#?}");
     let traces: BTreeSet<_> = spans
         .iter()
         .map(|span| &span["trace_id"])
@@ -40,6 +44,16 @@ fn check_tree(demo: &Value) {
         assert!(fitting.next().is_none(), "more than one {kind} {name}");
         *span
     });
+    let own = spans.iter().find(|span| span["name"] == "llm_request");
+    let own = own.expect("the LLM server has a span of its own");
+    assert_eq!(
+        (&own["service"], &own["kind"]),
+        (&json!("vllm"), &json!("SERVER"))
+    );
+    let call = TREE
+        .iter()
+        .position(|(name, ..)| *name == "POST /v1/chat/completions");
+    assert_eq!(own["parent_span_id"], found[call.unwrap()]["span_id"]);
     for (span, (name, _, _, parent)) in found.iter().zip(TREE) {
         let expected = parent.map_or(Value::Null, |parent| found[parent]["span_id"].clone());
         assert_eq!(span["parent_span_id"], expected, "{name}");
@@ -169,7 +183,7 @@ async fn as_json_it_is_one_object_with_the_tree_and_no_findings() {
         let trace = demo["trace_id"].as_str().unwrap();
         let all = second
             .wait_until(
-                |all| all.iter().filter(|span| span.trace_id == trace).count() == 12,
+                |all| all.iter().filter(|span| span.trace_id == trace).count() == SPANS,
                 DEADLINE,
             )
             .await;

@@ -65,6 +65,34 @@ async fn a_request_under_way_is_answered_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_request_that_outlasts_the_drain_timeout_is_cut_off_and_said() {
+    let never = [
+        "llm",
+        "--token-delay-ms",
+        "3600000",
+        "--drain-timeout-secs",
+        "0",
+    ];
+    let service = Llasta::serve(&never, &[]).await;
+    let mut answer = client()
+        .post(format!("{}/v1/chat/completions", service.url))
+        .json(&json!({"messages": [{"role": "user", "content": "Hello?"}], "stream": true}))
+        .send()
+        .await
+        .unwrap();
+    answer.chunk().await.unwrap().unwrap();
+    terminate(&service).await;
+    assert!(answer.chunk().await.is_err());
+    let (ended, lines) = service.ended().await;
+    ended.expect(0);
+    let cut_off = |line: &Value| {
+        let message = line["message"].as_str().unwrap_or_default();
+        message.contains("cut off") && message.contains("--drain-timeout-secs")
+    };
+    assert!(lines.iter().any(cut_off), "{lines:#?}");
+}
+
+#[tokio::test]
 async fn an_unreachable_collector_is_said_and_disturbs_nothing() {
     let endpoint = nobody();
     let folder = tempfile::tempdir().unwrap();

@@ -44,6 +44,7 @@ mod ingest;
 mod kept;
 mod life;
 mod llm;
+mod llm_span;
 mod mutations;
 mod pages;
 mod real_llm;

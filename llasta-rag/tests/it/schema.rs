@@ -168,9 +168,9 @@ async fn what_breaks_undeclared_is_explained_and_ends_with_status_1() {
     );
 }
 
-/// Every attribute key of the exported registry for Weaver.
+/// Every attribute key of the exported registry for Weaver, of all that the services say.
 fn exported() -> BTreeSet<String> {
-    let files = registry::export(&Schema::contract(), Format::Weaver);
+    let files = registry::export(&llasta_rag::schema::all(), Format::Weaver);
     let lines = files.iter().flat_map(|file| file.text.lines());
     lines
         .filter_map(|line| line.strip_prefix("- key: "))
@@ -247,4 +247,28 @@ async fn every_attribute_that_the_services_export_is_in_the_registry() {
         missing.is_empty(),
         "emitted, and not in the registry: {missing:?}"
     );
+}
+
+/// The queries and dashboards know vLLM's span from a list of what others emit; the stand-in makes it.
+#[test]
+fn the_span_of_vllm_is_the_same_in_the_mixin_and_in_the_stand_in() {
+    let list = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../llasta-telemetry/mixin/foreign.json"
+    );
+    let list: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
+    let listed = &list["vLLM 0.32"]["spans"];
+    let declared: serde_json::Map<_, _> = llasta_rag::schema::vllm::NAMESPACE
+        .spans
+        .iter()
+        .map(|span| {
+            let keys = span.attributes.iter().map(|(key, _)| {
+                let ty = serde_json::Value::from(key.ty.name());
+                (key.name.to_owned(), ty)
+            });
+            (span.name.to_owned(), keys.collect())
+        })
+        .collect();
+    assert_eq!(*listed, serde_json::Value::Object(declared));
 }

@@ -26,6 +26,10 @@ pub(crate) struct ServiceArgs {
     #[arg(long, env = "MAX_BODY_BYTES", default_value_t = llasta_rag::service::MAX_BODY_BYTES, value_parser = at_least(1_usize), value_name = "BYTES")]
     pub(crate) max_body_bytes: usize,
 
+    /// Seconds that requests under way have to end in, once the service is told to stop.
+    #[arg(long, env = "DRAIN_TIMEOUT_SECS", default_value_t = 10, value_parser = at_least(0_u64), value_name = "SECONDS")]
+    pub(crate) drain_timeout_secs: u64,
+
     /// OTLP collector, such as http://alloy:4317 [env: OTEL_EXPORTER_OTLP_ENDPOINT]
     #[arg(long, value_name = "URL")]
     pub(crate) otlp_endpoint: Option<String>,

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use super::children::Lines;
 use super::inspect::{Pages, findings};
-use super::{CHAT_SPANS, SPANS_DEADLINE, print, verdict};
+use super::{CHAT_SPANS, LLM_SPANS, SPANS_DEADLINE, print, verdict};
 
 /// What one chat request made.
 struct Emitted {
@@ -106,9 +106,9 @@ async fn emitted() -> Emitted {
     let response = app.oneshot(request.unwrap()).await.unwrap();
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
 
-    let here = [&chatbot, &index];
+    let here = [&chatbot, &index, &vllm];
     let mut spans = Vec::new();
-    for (seen, count) in here.iter().zip([CHAT_SPANS - 4, 4]) {
+    for (seen, count) in here.iter().zip([CHAT_SPANS - 4, 4, LLM_SPANS]) {
         let enough = |spans: &[CapturedSpan]| spans.len() == count;
         spans.extend(seen.wait_until(enough, SPANS_DEADLINE).await);
     }
@@ -139,7 +139,7 @@ async fn emitted() -> Emitted {
 #[tokio::test]
 async fn what_the_services_emit_has_no_findings() {
     let emitted = emitted().await;
-    assert_eq!(emitted.spans.len(), CHAT_SPANS);
+    assert_eq!(emitted.spans.len(), CHAT_SPANS + LLM_SPANS);
     assert_eq!(emitted.findings(), []);
     assert!(verdict(&[]).is_ok());
 }

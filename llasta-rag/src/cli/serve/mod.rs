@@ -19,9 +19,6 @@ use tokio::sync::watch;
 use super::args::{Service, ServiceArgs};
 use super::failure::Failure;
 
-/// How long requests may take to end once the service is told to stop.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
-
 pub(super) async fn run(service: Service) -> Result<(), Failure> {
     match service {
         Service::FaissWrap(arguments) => faiss_wrap::run(arguments).await,
@@ -60,6 +57,7 @@ async fn serve(app: Router, listener: TcpListener, arguments: &ServiceArgs) -> R
     tracing::info!(address = %address, url = %format!("http://{address}"), "listening");
     let (stopping, mut stopped) = watch::channel(false);
     let with_stdin = arguments.stop_with_stdin;
+    let drain = Duration::from_secs(arguments.drain_timeout_secs);
     tokio::spawn(async move {
         told_to_stop(with_stdin).await;
         tracing::info!("stopping: no new requests");
@@ -71,12 +69,15 @@ async fn serve(app: Router, listener: TcpListener, arguments: &ServiceArgs) -> R
     });
     let impatient = async {
         let _ = stopped.wait_for(|stop| *stop).await;
-        tokio::time::sleep(LAST_REQUESTS).await;
+        tokio::time::sleep(drain).await;
     };
     tokio::select! {
         served = server => served.map_err(|error| Failure::of("the server failed", &error)),
         () = impatient => {
-            tracing::warn!("some requests have not ended in {} s and are cut off", LAST_REQUESTS.as_secs());
+            tracing::warn!(
+                "some requests have not ended in {} s and are cut off: allow more with --drain-timeout-secs",
+                drain.as_secs()
+            );
             Ok(())
         }
     }

@@ -1,16 +1,17 @@
 //! The stand-in for vLLM: OpenAI's chat completions over the extractive model.
 //!
 //! It answers from the context it is given, streams, reports usage, and emits the contract's
-//! `vllm_*` metrics itself. Like a vLLM without `--otlp-traces-endpoint` it makes no span; the
-//! caller's trace is in its log lines.
+//! `vllm_*` metrics itself. Like a vLLM with `--otlp-traces-endpoint` it makes one span per request,
+//! `llm_request`, in the caller's trace, and none for HTTP.
 //!
-//! This file is the service; `refusal` says no in OpenAI's words.
+//! This file is the service; `generation` is one answer under way, `refusal` says no in OpenAI's words.
 
+mod generation;
 mod refusal;
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::sse::{Event, Sse};
@@ -23,13 +24,13 @@ use llasta_telemetry::http::{EndpointMetrics, RequestMetrics, TelemetryLayer};
 use llasta_telemetry::metrics::{Counter, Gauge, Handle, Histogram};
 use llasta_telemetry::schema::vllm::VllmMetrics;
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+use self::generation::Generation;
 use self::refusal::Refusal;
 use crate::api::{ApiError, JsonBody, refuse_other_methods, refuse_others};
 use crate::generate::{
-    Answer, ChatChunk, ChatCompletion, ChatRequest, Choice, ChunkChoice, Delta, ReplyMessage, Role,
-    answer,
+    ChatChunk, ChatCompletion, ChatRequest, Choice, ChunkChoice, Delta, ReplyMessage, Role,
 };
 
 /// How the stand-in behaves.
@@ -49,6 +50,7 @@ pub struct LlmConfig {
 #[derive(Debug)]
 struct Service {
     config: LlmConfig,
+    telemetry: Telemetry,
     slots: Arc<Semaphore>,
     duration: Handle<Histogram>,
     tokens: Handle<Counter>,
@@ -65,6 +67,7 @@ pub fn router(config: LlmConfig, telemetry: &Telemetry) -> Router {
         tokens: metrics.tokens_generated(&config.model),
         active: metrics.active_requests(&config.model),
         waiting: metrics.queue_size(&config.model),
+        telemetry: telemetry.clone(),
         config,
     };
     let routes = Router::new()
@@ -135,82 +138,8 @@ fn check(request: &ChatRequest) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// One answer under way. Settles its metrics when it is dropped, whole or not.
-#[derive(Debug)]
-struct Generation {
-    service: Arc<Service>,
-    answer: Answer,
-    id: String,
-    started: Instant,
-    _slot: Option<OwnedSemaphorePermit>,
-}
-
-impl Generation {
-    async fn begin(service: Arc<Service>, request: &ChatRequest) -> Self {
-        let started = Instant::now();
-        let slot = {
-            let _waiting = Raised::new(&service.waiting);
-            service.slots.clone().acquire_owned().await.ok()
-        };
-        service.active.add(1);
-        let id = format!("chatcmpl-{:x}", created_nanos());
-        Self {
-            answer: answer(request),
-            id,
-            started,
-            _slot: slot,
-            service,
-        }
-    }
-
-    async fn next(&mut self) -> Option<String> {
-        if !self.service.config.token_delay.is_zero() {
-            tokio::time::sleep(self.service.config.token_delay).await;
-        }
-        let token = self.answer.next()?;
-        self.service.tokens.inc();
-        Some(token)
-    }
-
-    fn chunk(&self, choices: Vec<ChunkChoice>) -> ChatChunk {
-        ChatChunk {
-            id: self.id.clone(),
-            object: "chat.completion.chunk".to_owned(),
-            created: created(),
-            model: self.service.config.model.clone(),
-            choices,
-            usage: None,
-        }
-    }
-}
-
-impl Drop for Generation {
-    fn drop(&mut self) {
-        self.service.active.add(-1);
-        self.service
-            .duration
-            .observe(self.started.elapsed().as_secs_f64());
-    }
-}
-
-/// A gauge that is one higher while this lives.
-struct Raised<'a>(&'a Gauge);
-
-impl<'a> Raised<'a> {
-    fn new(gauge: &'a Gauge) -> Self {
-        gauge.add(1);
-        Self(gauge)
-    }
-}
-
-impl Drop for Raised<'_> {
-    fn drop(&mut self) {
-        self.0.add(-1);
-    }
-}
-
 async fn whole(mut generation: Generation) -> Response {
-    let (usage, finish_reason) = (generation.answer.usage(), generation.answer.finish_reason());
+    let (usage, finish_reason) = (generation.usage(), generation.finish_reason());
     let mut content = String::new();
     while let Some(token) = generation.next().await {
         content.push_str(&token);
@@ -247,8 +176,8 @@ enum Next {
 }
 
 fn streamed(generation: Generation, with_usage: bool) -> Response {
-    let usage = generation.answer.usage();
-    let reason = generation.answer.finish_reason();
+    let usage = generation.usage();
+    let reason = generation.finish_reason();
     let events = stream::unfold(
         (generation, Next::Role),
         move |(mut generation, next)| async move {
@@ -260,7 +189,7 @@ fn streamed(generation: Generation, with_usage: bool) -> Response {
                         ..Delta::default()
                     };
                     (
-                        event(&generation.chunk(vec![choice(delta, None)])),
+                        event(&chunk(&generation, vec![choice(delta, None)])),
                         Next::Token,
                     )
                 }
@@ -271,12 +200,12 @@ fn streamed(generation: Generation, with_usage: bool) -> Response {
                             ..Delta::default()
                         };
                         (
-                            event(&generation.chunk(vec![choice(delta, None)])),
+                            event(&chunk(&generation, vec![choice(delta, None)])),
                             Next::Token,
                         )
                     }
                     None => {
-                        let last = generation.chunk(vec![choice(Delta::default(), Some(reason))]);
+                        let last = chunk(&generation, vec![choice(Delta::default(), Some(reason))]);
                         (
                             event(&last),
                             if with_usage { Next::Usage } else { Next::Done },
@@ -286,7 +215,7 @@ fn streamed(generation: Generation, with_usage: bool) -> Response {
                 Next::Usage => (
                     event(&ChatChunk {
                         usage: Some(usage),
-                        ..generation.chunk(Vec::new())
+                        ..chunk(&generation, Vec::new())
                     }),
                     Next::Done,
                 ),
@@ -297,6 +226,17 @@ fn streamed(generation: Generation, with_usage: bool) -> Response {
         },
     );
     Sse::new(events).into_response()
+}
+
+fn chunk(generation: &Generation, choices: Vec<ChunkChoice>) -> ChatChunk {
+    ChatChunk {
+        id: generation.id.clone(),
+        object: "chat.completion.chunk".to_owned(),
+        created: created(),
+        model: generation.service.config.model.clone(),
+        choices,
+        usage: None,
+    }
 }
 
 fn event(chunk: &ChatChunk) -> Event {

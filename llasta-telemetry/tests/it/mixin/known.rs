@@ -66,6 +66,10 @@ pub(super) struct Known {
     pub(super) schema: Schema,
     series: BTreeMap<String, Series>,
     foreign: BTreeSet<String>,
+    /// Spans that others make.
+    spans: BTreeSet<String>,
+    /// Attributes of those, and their types.
+    attributes: BTreeMap<String, String>,
 }
 
 impl Known {
@@ -93,11 +97,18 @@ impl Known {
         }
 
         let mut foreign = BTreeSet::new();
+        let (mut spans, mut attributes) = (BTreeSet::new(), BTreeMap::new());
         let text = std::fs::read_to_string(mixin()?.join("foreign.json")).unwrap();
         let list: Value = serde_json::from_str(&text).unwrap();
         for (emitter, entry) in list.as_object().unwrap() {
             let source = entry["source"].as_str().unwrap_or_default();
             assert!(source.starts_with("https://"), "{emitter} has no source");
+            for (name, has) in entry["spans"].as_object().into_iter().flatten() {
+                assert!(spans.insert(name.clone()), "{name} is listed twice");
+                for (key, ty) in has.as_object().unwrap() {
+                    attributes.insert(key.clone(), ty.as_str().unwrap().to_owned());
+                }
+            }
             for (name, metric) in entry["metrics"].as_object().unwrap() {
                 let labels = [&entry["labels"], &metric["labels"]];
                 let labels = labels
@@ -133,6 +144,8 @@ impl Known {
             schema,
             series,
             foreign,
+            spans,
+            attributes,
         })
     }
 
@@ -142,6 +155,16 @@ impl Known {
 
     pub(super) fn foreign(&self) -> impl Iterator<Item = &str> {
         self.foreign.iter().map(String::as_str)
+    }
+
+    /// The type of an attribute, as the contract calls it.
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        let own = self.schema.key(name).map(|key| key.ty.name());
+        own.or_else(|| self.attributes.get(name).map(String::as_str))
+    }
+
+    pub(super) fn is_a_span(&self, name: &str) -> bool {
+        self.schema.span(name).is_some() || self.spans.contains(name)
     }
 
     pub(super) fn is_ours(&self, metric: &str) -> bool {

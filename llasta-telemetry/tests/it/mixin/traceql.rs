@@ -1,8 +1,6 @@
 //! What a query for Tempo says of attributes and spans. It is read word by word: whether it is well
 //! formed is the question of the grammar.
 
-use llasta_telemetry::schema::AttributeType;
-
 use super::known::{Known, SERVICES};
 
 pub(super) fn breaches(text: &str, known: &Known) -> Vec<String> {
@@ -19,14 +17,13 @@ pub(super) fn breaches(text: &str, known: &Known) -> Vec<String> {
             .strip_prefix("span.")
             .or_else(|| word.strip_prefix("resource."));
         if let Some(name) = attribute {
-            let Some(key) = known.schema.key(name) else {
+            let Some(ty) = known.attribute(name) else {
                 found.push(format!("there is no attribute `{name}`"));
                 continue;
             };
             if let Some(literal) = compared
-                && !fits(key.ty, literal)
+                && !fits(ty, literal)
             {
-                let ty = key.ty.name();
                 found.push(format!("`{name}` is {ty}, and {literal} is not"));
             }
             if name == "service.name" {
@@ -54,15 +51,15 @@ fn is_a_span(name: &str, known: &Known) -> bool {
     let http = ["POST /", "GET /"]
         .iter()
         .any(|method| name.starts_with(method));
-    http || known.schema.span(name).is_some()
+    http || known.is_a_span(name)
 }
 
 /// Tempo compares strictly: an integer finds integers alone.
-fn fits(ty: AttributeType, literal: &str) -> bool {
+fn fits(ty: &str, literal: &str) -> bool {
     match ty {
-        AttributeType::Int => literal.parse::<i64>().is_ok(),
-        AttributeType::Double => literal.contains('.') && literal.parse::<f64>().is_ok(),
-        AttributeType::Bool => ["true", "false"].contains(&literal),
+        "int" => literal.parse::<i64>().is_ok(),
+        "double" => literal.contains('.') && literal.parse::<f64>().is_ok(),
+        "boolean" => ["true", "false"].contains(&literal),
         _ => literal.starts_with('"'),
     }
 }
