@@ -1,44 +1,23 @@
-//! The store, the index and the embedder as one.
+//! A shelf and an embedder as one.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::{Item, SearchResult};
+use super::local::{LocalShelf, PAGE};
+use super::{Item, SearchResult, Shelf};
 use crate::embed::{EmbedError, Embedder};
-use crate::index::{Index, IndexConfig, IndexError, Neighbour, Stamp, check_vector, nearest_of};
-use crate::store::{Filter, Store, StoreError, StoredItem, VectorSpace};
+use crate::index::{Index, IndexConfig, IndexError, Neighbour, check_vector};
+use crate::store::{Filter, Named, Store, StoreError, StoredItem, VectorSpace};
 
-/// How many rows are read or embedded at a time when the index or the vectors are made anew.
-const PAGE: usize = 1024;
-
-/// How many candidates a compressed index is asked for, for each result wanted.
-const PROPOSED_PER_RESULT: usize = 4;
-
-/// A filter that leaves at most so many items is answered from the stored vectors of all of them, where
-/// the index might miss one. Reading more costs more than a search.
-const RANKED_ONE_BY_ONE: usize = 4096;
-
-/// Texts that can be found by meaning, kept in one folder.
+/// Texts that can be found by meaning.
 ///
-/// An upsert writes the store in one transaction and then the index. Searches wait for neither;
-/// upserts wait for each other, but not while they embed.
+/// A [`Shelf`] keeps and finds them. Upserts of [`open`](Self::open)'s wait for each other, but not while
+/// they embed; searches wait for nobody.
 #[derive(Debug)]
 pub struct Collection {
-    store: Store,
-    index: Arc<dyn Index>,
+    shelf: Arc<dyn Shelf>,
     embedder: Arc<dyn Embedder>,
-    index_path: PathBuf,
-    mirror: Mutex<Mirror>,
-}
-
-/// How the index stands to the store. Whoever changes either holds the lock.
-#[derive(Debug)]
-struct Mirror {
-    /// Whether the index has everything the store has.
-    in_step: bool,
-    /// The generation that the index file mirrors.
-    saved: Option<u64>,
 }
 
 /// What an upsert did.
@@ -74,6 +53,14 @@ pub enum CollectionError {
         expected: usize,
         /// How many vectors came back.
         given: usize,
+    },
+    /// A shelf that cannot find items by their words.
+    #[error(
+        "the index {index} cannot search by words, which hybrid retrieval does: take dense retrieval (--retrieval dense, RETRIEVAL), or an index of this machine"
+    )]
+    NoTextSearch {
+        /// The index's name.
+        index: String,
     },
     /// An item without a name.
     #[error("item {position} has a blank id: give each item an id of its own")]
@@ -136,20 +123,14 @@ impl Collection {
         index: Arc<dyn Index>,
         embedder: Arc<dyn Embedder>,
     ) -> Result<Self, CollectionError> {
-        let mirror = Mutex::new(Mirror {
-            in_step: false,
-            saved: None,
-        });
-        let index_path = dir.join("index.bin");
-        let collection = Self {
-            store,
-            index,
-            embedder,
-            index_path,
-            mirror,
-        };
-        collection.load()?;
-        Ok(collection)
+        let space = space_of(embedder.as_ref());
+        let shelf = LocalShelf::over(dir, store, index, space)?;
+        Ok(Self::on(Arc::new(shelf), embedder))
+    }
+
+    /// A collection of what is on a shelf, whose vectors this embedder made.
+    pub fn on(shelf: Arc<dyn Shelf>, embedder: Arc<dyn Embedder>) -> Self {
+        Self { shelf, embedder }
     }
 
     /// Embeds and stores items. Of an id given twice the last wins, and only that one is embedded.
@@ -173,22 +154,9 @@ impl Collection {
             })
             .collect();
 
-        let mut mirror = self.mirror();
-        self.catch_up(&mut mirror)?;
-        if !stored.is_empty() {
-            mirror.in_step = false;
-            let written = self.store.upsert(&stored)?;
-            let rows: Vec<_> = written
-                .keys
-                .into_iter()
-                .zip(stored.iter().map(|item| item.vector.as_slice()))
-                .collect();
-            self.index.upsert(&rows)?;
-            mirror.in_step = true;
-        }
         Ok(Upserted {
             upserted: stored.len(),
-            total_items: self.store.count()?,
+            total_items: self.shelf.upsert(&stored)?,
         })
     }
 
@@ -198,13 +166,8 @@ impl Collection {
     ///
     /// A failing store or index.
     pub fn delete<S: AsRef<str>>(&self, ids: &[S]) -> Result<usize, CollectionError> {
-        let mut mirror = self.mirror();
-        self.catch_up(&mut mirror)?;
-        mirror.in_step = false;
-        let keys = self.store.delete(ids)?.keys;
-        self.index.remove(&keys)?;
-        mirror.in_step = true;
-        Ok(keys.len())
+        let ids: Vec<_> = ids.iter().map(AsRef::as_ref).collect();
+        self.shelf.delete(&ids)
     }
 
     /// Deletes the items that a filter means, except those with an id of `keep`, and returns how many
@@ -218,13 +181,8 @@ impl Collection {
         filter: &Filter,
         keep: &[S],
     ) -> Result<usize, CollectionError> {
-        let mut mirror = self.mirror();
-        self.catch_up(&mut mirror)?;
-        mirror.in_step = false;
-        let keys = self.store.delete_where(filter, keep)?.keys;
-        self.index.remove(&keys)?;
-        mirror.in_step = true;
-        Ok(keys.len())
+        let keep: Vec<_> = keep.iter().map(AsRef::as_ref).collect();
+        self.shelf.delete_where(filter, &keep)
     }
 
     /// The query's vector; the zero vector for a query that says nothing.
@@ -263,7 +221,7 @@ impl Collection {
         k: usize,
         filter: &Filter,
     ) -> Result<Vec<Neighbour>, CollectionError> {
-        self.nearest(query, k, Some(&self.store.keys(filter)?))
+        self.nearest(query, k, Some(filter))
     }
 
     /// The texts and metadata of neighbours, in the same order. One that was deleted since the search
@@ -278,7 +236,7 @@ impl Collection {
             .iter()
             .map(|neighbour| (neighbour.id, neighbour.score))
             .collect();
-        let rows = self.store.get(&keys)?;
+        let rows = self.shelf.get(&keys)?;
         Ok(rows
             .into_iter()
             .map(|row| SearchResult {
@@ -290,18 +248,28 @@ impl Collection {
             .collect())
     }
 
+    /// The next at most `limit` items after a key, of those that a filter means; begin after 0, end at an
+    /// empty list.
+    ///
+    /// # Errors
+    ///
+    /// A failing shelf.
+    pub fn list(
+        &self,
+        filter: Option<&Filter>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Named>, CollectionError> {
+        self.shelf.list(filter, after, limit)
+    }
+
     /// Forgets every item.
     ///
     /// # Errors
     ///
     /// A failing store or index.
     pub fn reset(&self) -> Result<(), CollectionError> {
-        let mut mirror = self.mirror();
-        mirror.in_step = false;
-        self.store.reset()?;
-        self.index.reset()?;
-        mirror.in_step = true;
-        Ok(())
+        self.shelf.reset()
     }
 
     /// Writes the index file, unless it mirrors the store already. Without it the next start rebuilds
@@ -311,24 +279,17 @@ impl Collection {
     ///
     /// A file that cannot be written, or a failing store.
     pub fn save(&self) -> Result<(), CollectionError> {
-        let mut mirror = self.mirror();
-        self.catch_up(&mut mirror)?;
-        let stamp = self.stamp()?;
-        if mirror.saved != Some(stamp.generation) {
-            self.index.save(&self.index_path, &stamp)?;
-            mirror.saved = Some(stamp.generation);
-        }
-        Ok(())
+        self.shelf.save()
     }
 
     /// How many vectors the index has.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.index().len()
     }
 
     /// Whether the index has no vector.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index().is_empty()
     }
 
     /// How many items the store has.
@@ -337,7 +298,16 @@ impl Collection {
     ///
     /// A failing store.
     pub fn metadata_len(&self) -> Result<usize, CollectionError> {
-        Ok(self.store.count()?)
+        self.shelf.count()
+    }
+
+    /// How many items there are, without waiting for a network: see [`Shelf::known_count`].
+    ///
+    /// # Errors
+    ///
+    /// A failing store.
+    pub fn known_metadata_len(&self) -> Result<usize, CollectionError> {
+        self.shelf.known_count()
     }
 
     /// How many components each vector has.
@@ -352,116 +322,29 @@ impl Collection {
 
     /// The index.
     pub fn index(&self) -> &dyn Index {
-        self.index.as_ref()
+        self.shelf.index()
     }
 
-    /// The store.
-    pub fn store(&self) -> &Store {
-        &self.store
+    /// The store, where the items are in a folder.
+    pub fn store(&self) -> Option<&Store> {
+        self.shelf.store()
+    }
+
+    /// What keeps the items.
+    pub fn shelf(&self) -> &dyn Shelf {
+        self.shelf.as_ref()
     }
 
     fn nearest(
         &self,
         query: &[f32],
         k: usize,
-        among: Option<&HashSet<u64>>,
+        filter: Option<&Filter>,
     ) -> Result<Vec<Neighbour>, CollectionError> {
         if query.iter().all(|&value| value == 0.0) {
             return Ok(Vec::new());
         }
-        if let Some(keys) = among.filter(|keys| keys.len() <= RANKED_ONE_BY_ONE)
-            && !self.index.misses_none()
-        {
-            let keys: Vec<_> = keys.iter().copied().collect();
-            return Ok(nearest_of(query, &self.store.vectors(&keys)?, k));
-        }
-        let exact = self.index.scores_are_exact();
-        let asked = if exact {
-            k
-        } else {
-            k.saturating_mul(PROPOSED_PER_RESULT)
-        };
-        let mut found = self.index.search_many(&[query], asked, among)?;
-        let found = found.pop().unwrap_or_default();
-        if exact {
-            return Ok(found);
-        }
-        // A compressed index proposes; the stored vectors say in which order, and how near.
-        let keys: Vec<_> = found.iter().map(|neighbour| neighbour.id).collect();
-        Ok(nearest_of(query, &self.store.vectors(&keys)?, k))
-    }
-
-    /// Loads the index file, or says why not and rebuilds the index.
-    fn load(&self) -> Result<(), CollectionError> {
-        let mut mirror = self.mirror();
-        let stamp = self.stamp()?;
-        let stored = self.store.count()?;
-        match self.index.load(&self.index_path, &stamp) {
-            Ok(()) if self.index.len() == stored => {
-                tracing::info!(
-                    vectors = stored,
-                    generation = stamp.generation,
-                    "index loaded"
-                );
-                *mirror = Mirror {
-                    in_step: true,
-                    saved: Some(stamp.generation),
-                };
-                return Ok(());
-            }
-            Ok(()) => {
-                let vectors = self.index.len();
-                tracing::warn!(vectors, stored, "the index file does not mirror the store");
-            }
-            Err(IndexError::NoFile { .. }) if stored == 0 => {}
-            Err(
-                reason @ (IndexError::NoFile { .. }
-                | IndexError::Stale { .. }
-                | IndexError::OtherKind { .. }),
-            ) => {
-                tracing::info!(%reason, "index not loaded");
-            }
-            Err(reason) => tracing::warn!(%reason, "index not loaded"),
-        }
-        self.catch_up(&mut mirror)
-    }
-
-    /// Rebuilds the index from the store, unless it is in step.
-    fn catch_up(&self, mirror: &mut Mirror) -> Result<(), CollectionError> {
-        if mirror.in_step {
-            return Ok(());
-        }
-        self.index.reset()?;
-        let mut last = 0;
-        loop {
-            let page = self.store.vectors_after(last, PAGE)?;
-            let Some(&(end, _)) = page.last() else { break };
-            last = end;
-            let rows: Vec<_> = page
-                .iter()
-                .map(|(key, vector)| (*key, vector.as_slice()))
-                .collect();
-            self.index.upsert(&rows)?;
-        }
-        if last > 0 {
-            tracing::info!(vectors = self.index.len(), "index rebuilt from the store");
-        }
-        mirror.in_step = true;
-        Ok(())
-    }
-
-    fn stamp(&self) -> Result<Stamp, CollectionError> {
-        let VectorSpace { model, dimension } = space_of(self.embedder.as_ref());
-        Ok(Stamp {
-            generation: self.store.generation()?,
-            dimension,
-            model,
-        })
-    }
-
-    /// A writer that panicked left `in_step` false, so the lock is still good.
-    fn mirror(&self) -> MutexGuard<'_, Mirror> {
-        self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.nearest(query, k, filter)
     }
 }
 

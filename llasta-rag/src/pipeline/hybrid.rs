@@ -103,24 +103,23 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// A failing store.
+    /// A shelf that cannot search by words, or a failing store.
     pub fn prepare_text_search(&self) -> Result<(), CollectionError> {
-        Ok(self.store().prepare_text_search()?)
+        self.shelf().prepare_text_search()
     }
 
     /// The keys of the at most `k` items with any of these words, best first.
     ///
     /// # Errors
     ///
-    /// A failing store.
+    /// A shelf that cannot search by words, or a failing store.
     pub fn search_text(
         &self,
         words: &[&str],
         k: usize,
         filter: Option<&Filter>,
     ) -> Result<Vec<u64>, CollectionError> {
-        self.prepare_text_search()?;
-        Ok(self.store().search_text(words, k, filter)?)
+        self.shelf().search_text(words, k, filter)
     }
 
     /// The at most `k` best of both lists in their fused order, each with its similarity to the query, and
@@ -149,7 +148,7 @@ impl Collection {
             .copied()
             .filter(|key| !scores.contains_key(key))
             .collect();
-        for (key, vector) in self.store().vectors(&unknown)? {
+        for (key, vector) in self.shelf().vectors(&unknown)? {
             let score = vector.iter().zip(query).map(|(a, b)| a * b).sum();
             scores.insert(key, score);
         }

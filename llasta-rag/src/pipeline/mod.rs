@@ -6,7 +6,8 @@
 //!
 //! In reading order:
 //! - [`Item`] and [`SearchResult`]: what goes in and out (this file);
-//! - `collection.rs`: [`Collection`], the store, the index and the embedder as one;
+//! - `collection.rs`: [`Collection`], a shelf and the embedder as one;
+//! - `shelf.rs`: [`Shelf`], what keeps items and finds them; `local.rs`, the store and the index of a folder;
 //! - `hybrid.rs`: [`Retrieval`], [`terms`] and [`fuse`], search by words beside search by meaning;
 //! - `context.rs`: [`filter`], [`build_context`], [`insert_context`] and [`disable_thinking`];
 //! - `scores.rs`: [`Scores`], what is said of them.
@@ -14,7 +15,9 @@
 mod collection;
 mod context;
 mod hybrid;
+mod local;
 mod scores;
+mod shelf;
 
 pub use self::collection::{Collection, CollectionError, Upserted};
 pub use self::context::{
@@ -22,6 +25,7 @@ pub use self::context::{
 };
 pub use self::hybrid::{DEPTH, Retrieval, fuse, terms};
 pub use self::scores::Scores;
+pub use self::shelf::Shelf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};

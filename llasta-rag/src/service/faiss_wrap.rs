@@ -76,7 +76,7 @@ pub fn router(
         gauges.index_size().set(as_gauge(sizes.len()));
         gauges
             .metadata_size()
-            .set(as_gauge(sizes.metadata_len().unwrap_or_default()));
+            .set(as_gauge(sizes.known_metadata_len().unwrap_or_default()));
         gauges
             .embedding_dimension()
             .set(as_gauge(sizes.dimension()));
@@ -299,9 +299,8 @@ async fn items(
     blocking(move || {
         let limit = request.limit.clamp(1, MOST_ITEMS);
         let listed = collection
-            .store()
             .list(request.filter.as_ref(), request.after, limit)
-            .map_err(|error| refusal(error.into()))?;
+            .map_err(refusal)?;
         let last = listed.last().map(|named| named.key);
         Ok(Json(ItemsResponse {
             next: last.filter(|_| listed.len() == limit),

@@ -362,14 +362,14 @@ proptest! {
 
             // The same, in the same order and with the same scores, as from an index that is made now.
             let oracle = ExactIndex::new(collection.dimension()).unwrap();
-            let vectors = collection.store().vectors_after(0, 100).unwrap();
+            let vectors = collection.store().unwrap().vectors_after(0, 100).unwrap();
             let rows: Vec<_> = vectors.iter().map(|(key, vector)| (*key, &vector[..])).collect();
             oracle.upsert(&rows).unwrap();
             let query = collection.embed_query("word1 word2 word3").unwrap();
             let near = collection.search_vector(&query, 5).unwrap();
             prop_assert_eq!(&near, &oracle.search(&query, 5).unwrap());
             let filter = Filter::one("source", source_of(1));
-            let among = collection.store().keys(&filter).unwrap();
+            let among = collection.store().unwrap().keys(&filter).unwrap();
             let near = collection.search_among(&query, 5, &filter).unwrap();
             let expected = oracle.search_many(&[&query], 5, Some(&among)).unwrap();
             prop_assert_eq!(&near, &expected[0]);
