@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{ExactIndex, Factory, FactoryIndex, FaissIndex, Index, IndexError};
+use crate::milvus::MilvusConfig;
 
 /// Which backend to use, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct IndexConfig {
     /// memory to merge it. A filtered search of an IVF index, and each of one behind a transform or before a
     /// refinement, has its lists read ahead by threads of FAISS's own, up to 32 of them.
     pub mmap: bool,
+    /// Where Milvus is, for [`IndexKind::Milvus`].
+    pub milvus: Option<MilvusConfig>,
 }
 
 impl From<IndexKind> for IndexConfig {
@@ -58,6 +61,10 @@ impl IndexConfig {
             IndexKind::Factory(factory) => {
                 Ok(Arc::new(FactoryIndex::new(dimension, factory, self)?))
             }
+            IndexKind::Milvus => Err(IndexError::Unsupported {
+                factory: self.kind.to_string(),
+                reason: "it keeps items and not vectors alone: open a collection on it",
+            }),
         }
     }
 
@@ -81,11 +88,13 @@ pub enum IndexKind {
     Faiss,
     /// Any other index that FAISS's factory makes.
     Factory(Factory),
+    /// A Milvus cluster, which keeps texts and metadata too.
+    Milvus,
 }
 
 impl IndexKind {
     /// The names that [`FromStr`] accepts beside factory strings.
-    pub const NAMES: [&'static str; 3] = ["auto", "exact", "faiss"];
+    pub const NAMES: [&'static str; 4] = ["auto", "exact", "faiss", "milvus"];
 
     /// An empty index of this kind, with the usual settings.
     ///
@@ -104,6 +113,7 @@ impl fmt::Display for IndexKind {
             Self::Exact => "exact",
             Self::Faiss => "faiss",
             Self::Factory(factory) => factory.as_str(),
+            Self::Milvus => "milvus",
         })
     }
 }
@@ -116,6 +126,7 @@ impl FromStr for IndexKind {
             "auto" => Ok(Self::Auto),
             "exact" => Ok(Self::Exact),
             "faiss" | "Flat" => Ok(Self::Faiss),
+            "milvus" => Ok(Self::Milvus),
             _ => Factory::parse(name).map(Self::Factory),
         }
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum IndexError {
     /// A name that is no [`IndexKind`](super::IndexKind).
     #[error(
-        "unknown index kind {given:?}: use auto, exact, faiss, or a factory string of FAISS such as IVF256,Flat, HNSW32 or IVF256,PQ64"
+        "unknown index kind {given:?}: use auto, exact, faiss, milvus, or a factory string of FAISS such as IVF256,Flat, HNSW32 or IVF256,PQ64"
     )]
     UnknownKind {
         /// The name as given.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::local::{LocalShelf, PAGE};
 use super::{Item, SearchResult, Shelf};
 use crate::embed::{EmbedError, Embedder};
-use crate::index::{Index, IndexConfig, IndexError, Neighbour, check_vector};
+use crate::index::{Index, IndexConfig, IndexError, IndexKind, Neighbour, check_vector};
+use crate::milvus::{MilvusError, MilvusShelf};
 use crate::store::{Filter, Named, Store, StoreError, StoredItem, VectorSpace};
 
 /// Texts that can be found by meaning.
@@ -39,6 +40,9 @@ pub enum CollectionError {
     /// The index refused.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// Milvus, or what speaks with it, refused.
+    #[error(transparent)]
+    Milvus(#[from] MilvusError),
     /// The embedder failed.
     #[error(transparent)]
     Embed(#[from] EmbedError),
@@ -54,6 +58,9 @@ pub enum CollectionError {
         /// How many vectors came back.
         given: usize,
     },
+    /// Milvus without its address.
+    #[error("the index milvus needs the address of a Milvus: set IndexConfig::milvus")]
+    NoAddress,
     /// A shelf that cannot find items by their words.
     #[error(
         "the index {index} cannot search by words, which hybrid retrieval does: take dense retrieval (--retrieval dense, RETRIEVAL), or an index of this machine"
@@ -72,7 +79,8 @@ pub enum CollectionError {
 
 impl Collection {
     /// Opens the collection in a folder, or makes both. The index is loaded from its file if that
-    /// mirrors the store, and else rebuilt from the store.
+    /// mirrors the store, and else rebuilt from the store. With [`IndexKind::Milvus`] everything is in Milvus,
+    /// and the folder is left alone; see [`MilvusItems::open`](crate::milvus::MilvusItems::open).
     ///
     /// # Errors
     ///
@@ -84,14 +92,18 @@ impl Collection {
         embedder: Arc<dyn Embedder>,
         index: impl Into<IndexConfig>,
     ) -> Result<Self, CollectionError> {
-        let index = index.into().create(embedder.dimension())?;
+        let index = index.into();
+        if index.kind == IndexKind::Milvus {
+            return Self::in_milvus(&index, embedder);
+        }
+        let index = index.create(embedder.dimension())?;
         let store = Store::open(dir)?;
         store.claim(&space_of(embedder.as_ref()))?;
         Self::over(dir, store, index, embedder)
     }
 
     /// Like [`open`](Self::open), but where the stored vectors are of another model, every stored text
-    /// is embedded again first. Nothing is changed if that fails.
+    /// is embedded again first. Nothing is changed if that fails. In Milvus nothing is embedded again.
     ///
     /// # Errors
     ///
@@ -101,7 +113,11 @@ impl Collection {
         embedder: Arc<dyn Embedder>,
         index: impl Into<IndexConfig>,
     ) -> Result<Self, CollectionError> {
-        let index = index.into().create(embedder.dimension())?;
+        let index = index.into();
+        if index.kind == IndexKind::Milvus {
+            return Self::in_milvus(&index, embedder);
+        }
+        let index = index.create(embedder.dimension())?;
         let store = Store::open(dir)?;
         let wanted = space_of(embedder.as_ref());
         match store.claim(&wanted) {
@@ -115,6 +131,15 @@ impl Collection {
             claimed => claimed?,
         }
         Self::over(dir, store, index, embedder)
+    }
+
+    fn in_milvus(
+        index: &IndexConfig,
+        embedder: Arc<dyn Embedder>,
+    ) -> Result<Self, CollectionError> {
+        let config = index.milvus.as_ref().ok_or(CollectionError::NoAddress)?;
+        let shelf = MilvusShelf::open(config, &space_of(embedder.as_ref()))?;
+        Ok(Self::on(Arc::new(shelf), embedder))
     }
 
     fn over(

@@ -369,6 +369,16 @@ fn refusal(error: CollectionError) -> ApiError {
         CollectionError::Embed(EmbedError::Busy { .. }) => {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         }
+        CollectionError::Milvus(ref passing) if passing.is_passing() => {
+            tracing::warn!(%error, "Milvus does not answer");
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        }
+        CollectionError::NoTextSearch { .. } => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        }
+        CollectionError::Milvus(ref refused) if refused.is_of_the_request() => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+        }
         error => ApiError::internal(&error),
     }
 }

@@ -76,6 +76,12 @@ impl Filter {
         }
     }
 
+    /// The keys, each with the values of which one must be there.
+    #[cfg(feature = "milvus")]
+    pub(crate) fn keys(&self) -> &BTreeMap<String, Vec<Value>> {
+        &self.keys
+    }
+
     /// The condition on the table `items`, with its parameters added to `parameters`: nothing that a
     /// caller says becomes part of the SQL.
     pub(super) fn condition(&self, parameters: &mut Vec<SqlValue>) -> String {

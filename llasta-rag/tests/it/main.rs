@@ -27,6 +27,7 @@ mod faiss_wrap_filters;
 mod faiss_wrap_refusals;
 mod handbook;
 mod hybrid;
+mod index_conformance;
 #[cfg(feature = "faiss")]
 mod index_factory;
 #[cfg(feature = "faiss")]

@@ -9,7 +9,7 @@ use clap::Args;
 use llasta_rag::pipeline::Retrieval;
 
 use super::super::values::whole;
-use super::{EmbedArgs, IndexArgs, ServiceArgs};
+use super::{EmbedArgs, IndexArgs, MilvusArgs, ServiceArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct FaissWrapArgs {
@@ -20,7 +20,8 @@ pub(crate) struct FaissWrapArgs {
     #[arg(long, env = "APP_PORT", default_value_t = 9000, value_parser = whole(0..=u16::MAX))]
     pub(crate) port: u16,
 
-    /// Folder of the store and the index file; made when missing.
+    /// Folder of the store and the index file; made when missing. Nothing is in it with --index
+    /// milvus.
     #[arg(
         long,
         env = "DATA_DIR",
@@ -34,6 +35,9 @@ pub(crate) struct FaissWrapArgs {
 
     #[command(flatten)]
     pub(crate) index: IndexArgs,
+
+    #[command(flatten)]
+    pub(crate) milvus: MilvusArgs,
 
     /// How searches find where they do not say it: dense, by vectors, or hybrid, by words too.
     #[arg(long, env = "RETRIEVAL", default_value_t = Retrieval::Dense, value_parser = str::parse::<Retrieval>, value_name = "KIND")]

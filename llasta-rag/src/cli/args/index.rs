@@ -10,7 +10,7 @@ use super::super::values::{at_least, index_kind};
 
 #[derive(Debug, Args)]
 pub(crate) struct IndexArgs {
-    /// Index: auto, exact, faiss, or a factory string of FAISS such as IVF256,Flat, HNSW32 or
+    /// Index: auto, exact, faiss, milvus, or a factory string of FAISS such as IVF256,Flat, HNSW32 or
     /// IVF256,PQ64. auto takes FAISS's Flat where FAISS is compiled in.
     #[arg(long, env = "INDEX", default_value = "auto", value_parser = index_kind, value_name = "KIND")]
     pub(crate) index: IndexKind,

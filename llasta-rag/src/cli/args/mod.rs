@@ -1,5 +1,5 @@
 //! What can be said on the command line. In reading order: the commands (this file); `service` is what
-//! every service takes; `faiss_wrap` with `embed` and `index`, `chatbot`, `ingest` and `transfer` what one
+//! every service takes; `faiss_wrap` with `embed`, `index` and `milvus`, `chatbot`, `ingest` and `transfer` what one
 //! of them takes.
 
 // These comments are help texts: a terminal shows backticks as they are.
@@ -10,6 +10,7 @@ mod embed;
 mod faiss_wrap;
 mod index;
 mod ingest;
+mod milvus;
 mod service;
 mod transfer;
 
@@ -22,6 +23,7 @@ pub(crate) use self::embed::EmbedArgs;
 pub(crate) use self::faiss_wrap::FaissWrapArgs;
 pub(crate) use self::index::IndexArgs;
 pub(crate) use self::ingest::IngestArgs;
+pub(crate) use self::milvus::MilvusArgs;
 pub(crate) use self::service::ServiceArgs;
 pub(crate) use self::transfer::{ExportArgs, ImportArgs};
 use super::check::args::CheckArgs;
@@ -85,7 +87,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Service {
     /// Texts in, nearest texts out: embeds, stores and searches.
-    FaissWrap(FaissWrapArgs),
+    FaissWrap(Box<FaissWrapArgs>),
     /// Questions in, answers from the documents out; the chat page is at /.
     ChatbotRag(ChatbotArgs),
     /// The stand-in for vLLM: OpenAI's chat completions, answered from the given context.
@@ -163,4 +165,7 @@ pub(crate) struct DemoArgs {
 
     #[command(flatten)]
     pub(crate) index: IndexArgs,
+
+    #[command(flatten)]
+    pub(crate) milvus: MilvusArgs,
 }

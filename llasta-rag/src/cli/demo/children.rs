@@ -18,7 +18,7 @@ use crate::cli::failure::Failure;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the variables begin that change what a service does, proxies among them.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 15] = [
     "OTEL_",
     "LLASTA_",
     "APP_",
@@ -30,6 +30,7 @@ const SETTINGS: [&str; 14] = [
     "DATA_DIR",
     "EMBED_MODEL",
     "INDEX",
+    "MILVUS_",
     "RUST_LOG",
     "HTTP_PROXY",
     "ALL_PROXY",

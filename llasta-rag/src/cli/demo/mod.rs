@@ -24,6 +24,9 @@ use super::{ask, ingest};
 /// How long the last spans may be on their way.
 const SPANS_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The Milvus collection that the demo's documents go to, and stay in, where none is named.
+const COLLECTION: &str = "llasta_demo";
+
 /// Spans of one chat request, by the contract.
 const CHAT_SPANS: usize = 12;
 
@@ -48,7 +51,8 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     }
     let scratch = Scratch::create()?;
     say("Starting faiss-wrap, the stand-in LLM and chatbot-rag …");
-    let index = arguments.index.variables();
+    let mut index = arguments.index.variables();
+    index.extend(arguments.milvus.variables(COLLECTION));
     let mut variables = vec![("DATA_DIR", scratch.path())];
     variables.extend(index.iter().map(|(name, value)| (*name, value.as_str())));
     let faiss_wrap = Child::start("faiss-wrap", &receiver, &variables).await?;

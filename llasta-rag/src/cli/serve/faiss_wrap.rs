@@ -14,21 +14,24 @@ use super::{bind, embed, end, serve, telemetry};
 
 pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
     embed::check(&arguments.embed)?;
-    let telemetry = telemetry("faiss-wrap", &arguments.service)?;
-    let listener = bind(&arguments.service, arguments.port).await?;
     let FaissWrapArgs {
+        service,
+        port,
         data_dir,
         embed: chosen,
         index,
+        milvus,
         retrieval,
-        ..
     } = arguments;
+    let index = milvus.index(index)?;
+    let telemetry = telemetry("faiss-wrap", &service)?;
+    let listener = bind(&service, port).await?;
     let opening = Opening::new(chosen.embed_model.clone());
     let app = faiss_wrap::router(
         opening.clone(),
         &telemetry,
         FaissWrapConfig {
-            max_body_bytes: arguments.service.max_body_bytes,
+            max_body_bytes: service.max_body_bytes,
             retrieval,
         },
     );
@@ -48,7 +51,7 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         tracing::info!(model, vectors, "ready");
         Ok::<_, Failure>(())
     }));
-    let serving = serve(app, listener, &arguments.service);
+    let serving = serve(app, listener, &service);
     tokio::pin!(serving);
     tokio::select! {
         opened = opened => {

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use llasta_rag::schema::hybrid;
+use llasta_rag::schema::{hybrid, milvus};
 use llasta_telemetry::{Guard, Telemetry};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -21,7 +21,7 @@ use super::failure::Failure;
 
 pub(super) async fn run(service: Service) -> Result<(), Failure> {
     match service {
-        Service::FaissWrap(arguments) => faiss_wrap::run(arguments).await,
+        Service::FaissWrap(arguments) => faiss_wrap::run(*arguments).await,
         Service::ChatbotRag(arguments) => chatbot_rag::run(arguments).await,
         Service::Llm(arguments) => llm::run(arguments).await,
     }
@@ -30,7 +30,8 @@ pub(super) async fn run(service: Service) -> Result<(), Failure> {
 fn telemetry(name: &str, arguments: &ServiceArgs) -> Result<Guard, Failure> {
     let mut builder = Telemetry::builder(name)
         .version(env!("CARGO_PKG_VERSION"))
-        .schema(&hybrid::NAMESPACE);
+        .schema(&hybrid::NAMESPACE)
+        .schema(&milvus::NAMESPACE);
     if let Some(endpoint) = &arguments.otlp_endpoint {
         builder = builder.otlp_endpoint(endpoint);
     }

@@ -5,6 +5,8 @@ mod binary;
 mod chat;
 mod checking;
 mod fake_llm;
+#[cfg(feature = "milvus")]
+pub(crate) mod milvus;
 pub(crate) mod pdf;
 mod world;
 

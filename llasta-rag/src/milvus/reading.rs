@@ -1,0 +1,227 @@
+//! Reading items, and counting them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use milvus::v2::prelude::QueryRequest;
+use milvus::v2::request::dql::QueryRequestBuilder;
+use milvus::v2::{ConsistencyLevel, QueryResults};
+
+use super::fields::{self, COUNT, ID, KEY, METADATA, Rows, TEXT, VECTOR, signed};
+use super::items::{MOST, among};
+use super::link::Operation;
+use super::{Consistency, MilvusError, MilvusItems, facets};
+use crate::store::{Filter, Named, Row, StoredItem};
+
+/// Rows of a page with texts and vectors.
+const PAGE: usize = 512;
+
+impl MilvusItems {
+    /// The items with these keys, in this order. A key without an item is passed over.
+    ///
+    /// # Errors
+    ///
+    /// A failing Milvus.
+    pub fn get(&self, keys: &[u64]) -> Result<Vec<Row>, MilvusError> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for keys in keys.chunks(PAGE) {
+            let results = self.query(&among(keys), &[KEY, ID, TEXT, METADATA], None)?;
+            let rows = Rows::of(&results)?;
+            let parts = rows.ids()?.iter().zip(rows.texts()?).zip(rows.metadata()?);
+            for (key, ((id, text), metadata)) in rows.keys().zip(parts) {
+                let (id, text) = (id.clone(), text.clone());
+                let row = Row {
+                    key,
+                    id,
+                    text,
+                    metadata,
+                };
+                found.insert(key, row);
+            }
+        }
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    }
+
+    /// The vectors under these keys, in this order. A key without an item is passed over.
+    ///
+    /// # Errors
+    ///
+    /// A failing Milvus.
+    pub fn vectors(&self, keys: &[u64]) -> Result<Vec<(u64, Vec<f32>)>, MilvusError> {
+        let mut found = HashMap::with_capacity(keys.len());
+        for keys in keys.chunks(PAGE) {
+            let results = self.query(&among(keys), &[KEY, VECTOR], None)?;
+            let rows = Rows::of(&results)?;
+            found.extend(rows.keys().zip(rows.vectors()?.iter().cloned()));
+        }
+        let taken = |key: &u64| found.remove(key).map(|vector| (*key, vector));
+        Ok(keys.iter().filter_map(taken).collect())
+    }
+
+    /// The next at most `limit` items after a key, in the order of their keys, of those that a filter means.
+    ///
+    /// # Errors
+    ///
+    /// A failing Milvus.
+    pub fn list(
+        &self,
+        filter: Option<&Filter>,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Named>, MilvusError> {
+        let mut named = Vec::new();
+        while named.len() < limit {
+            let last = named.last().map_or(after, |named: &Named| named.key);
+            let asked = (limit - named.len()).min(PAGE);
+            let results = self.page(filter, last, asked, &[KEY, ID, METADATA])?;
+            let rows = Rows::of(&results)?;
+            let parts = rows.ids()?.iter().zip(rows.metadata()?);
+            let found = rows.keys().zip(parts);
+            let before = named.len();
+            named.extend(found.map(|(key, (id, metadata))| Named {
+                key,
+                id: id.clone(),
+                metadata,
+            }));
+            if named.len() == before {
+                break;
+            }
+            named[before..].sort_unstable_by_key(|named| named.key);
+        }
+        Ok(named)
+    }
+
+    /// The next at most `limit` items after a key with everything there is of them, in the order of their
+    /// keys; begin after 0, end at an empty list.
+    ///
+    /// # Errors
+    ///
+    /// A failing Milvus.
+    pub fn items_after(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, StoredItem)>, MilvusError> {
+        let fields = [KEY, ID, TEXT, METADATA, VECTOR];
+        let results = self.page(None, after, limit.min(PAGE), &fields)?;
+        let rows = Rows::of(&results)?;
+        let (ids, texts) = (rows.ids()?, rows.texts()?);
+        let parts = ids
+            .iter()
+            .zip(texts)
+            .zip(rows.metadata()?)
+            .zip(rows.vectors()?);
+        let item =
+            |(((id, text), metadata), vector): (((&String, &String), _), &Vec<f32>)| StoredItem {
+                id: id.clone(),
+                text: text.clone(),
+                metadata,
+                vector: vector.clone(),
+            };
+        let mut items: Vec<_> = rows.keys().zip(parts.map(item)).collect();
+        items.sort_unstable_by_key(|(key, _)| *key);
+        Ok(items)
+    }
+
+    /// How many items there are.
+    ///
+    /// # Errors
+    ///
+    /// A failing Milvus.
+    pub fn count(&self) -> Result<usize, MilvusError> {
+        let results = self.query("", &[COUNT], None)?;
+        let count = fields::count(&results)?;
+        self.known.count.store(count, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    /// How many items there were when that was asked last: at each upsert, deletion and question about the
+    /// health, and after each call of this, which asks in the background.
+    pub fn known_count(&self) -> usize {
+        let known = Arc::clone(&self.known);
+        if !known.asking.swap(true, Ordering::Relaxed) {
+            let (client, request) = (
+                self.link.client().clone(),
+                self.query_request("", &[COUNT], None),
+            );
+            self.link.runtime().spawn(async move {
+                if let Ok(request) = request.build()
+                    && let Ok(answer) = client.query(request).await
+                    && let Ok(count) = fields::count(answer.results())
+                {
+                    known.count.store(count, Ordering::Relaxed);
+                }
+                known.asking.store(false, Ordering::Relaxed);
+            });
+        }
+        self.last_count()
+    }
+
+    /// How many items there were when that was asked last.
+    pub(super) fn last_count(&self) -> usize {
+        self.known.count.load(Ordering::Relaxed)
+    }
+
+    /// The next rows after a key, the smallest keys first.
+    pub(super) fn page(
+        &self,
+        filter: Option<&Filter>,
+        after: u64,
+        limit: usize,
+        fields: &[&str],
+    ) -> Result<QueryResults, MilvusError> {
+        let mut expression = format!("{KEY} > {}", signed(after));
+        if let Some(filter) = filter {
+            expression.push_str(" and ");
+            expression.push_str(&facets::expression(filter));
+        }
+        self.query(&expression, fields, Some(limit))
+    }
+
+    pub(super) fn query(
+        &self,
+        expression: &str,
+        fields: &[&str],
+        limit: Option<usize>,
+    ) -> Result<QueryResults, MilvusError> {
+        let answer = self.link.call(Operation::Query, |client| {
+            let request = self.query_request(expression, fields, limit);
+            async move { client.query(request.build()?).await }
+        })?;
+        Ok(answer.results().clone())
+    }
+
+    pub(super) fn query_request(
+        &self,
+        expression: &str,
+        fields: &[&str],
+        limit: Option<usize>,
+    ) -> QueryRequestBuilder {
+        let mut request = QueryRequest::builder()
+            .collection_name(&self.config().collection)
+            .filter(expression)
+            .output_fields(fields.iter().copied())
+            .consistency_level(self.consistency());
+        if let Some(partition) = &self.config().partition {
+            request = request.partition_names([partition]);
+        }
+        if let Some(limit) = limit {
+            // As the client's own iterator asks: without it a page is of any keys, not the smallest.
+            let iterate = ("iterator".to_owned(), "True".to_owned());
+            request = request
+                .limit(limit.min(MOST) as i64)
+                .extra_params(HashMap::from([iterate]));
+        }
+        request
+    }
+
+    pub(super) fn consistency(&self) -> ConsistencyLevel {
+        match self.config().consistency {
+            Consistency::Strong => ConsistencyLevel::Strong,
+            Consistency::Bounded => ConsistencyLevel::Bounded,
+            Consistency::Session => ConsistencyLevel::Session,
+            Consistency::Eventually => ConsistencyLevel::Eventually,
+        }
+    }
+}
