@@ -203,10 +203,11 @@ fn find(
         }?;
         let neighbours = {
             let span = IndexSearch::start(index.len(), depth, index.factory(), index.device());
-            let neighbours = match &request.filter {
+            // So is an index behind a server.
+            let neighbours = span.in_scope(|| match &request.filter {
                 None => collection.search_vector(&vector, depth),
                 Some(filter) => collection.search_among(&vector, depth, filter),
-            };
+            });
             let neighbours = neighbours.inspect_err(|error| span.fail_with(error))?;
             span.finish(neighbours.len());
             neighbours

@@ -46,6 +46,12 @@ mod kept;
 mod life;
 mod llm;
 mod llm_span;
+#[cfg(feature = "milvus")]
+mod milvus;
+#[cfg(feature = "milvus")]
+mod milvus_filters;
+#[cfg(feature = "milvus")]
+mod milvus_services;
 mod mutations;
 mod pages;
 mod real_llm;
