@@ -1,5 +1,5 @@
 //! The command line. In reading order: `args` is what can be said and `values` with which values,
-//! `serve`, `ingest`, `export`, `import`, `ask`, `demo`, `check` and `schema` what is done.
+//! `serve`, `ingest`, `export`, `import`, `migrate`, `ask`, `demo`, `check` and `schema` what is done.
 
 mod args;
 mod ask;
@@ -9,6 +9,7 @@ mod export;
 mod failure;
 mod import;
 mod ingest;
+mod migrate;
 mod schema;
 mod serve;
 mod values;
@@ -43,6 +44,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Ingest(arguments) => ingest::run(&arguments).await,
             Command::Export(arguments) => export::run(arguments).await,
             Command::Import(arguments) => import::run(arguments).await,
+            Command::Migrate(arguments) => migrate::run(*arguments).await,
             Command::Ask(arguments) => ask::run(&arguments).await,
             Command::Demo(arguments) => demo::run(&arguments).await,
             Command::Check(arguments) => check::run(&arguments).await,

@@ -75,6 +75,22 @@ impl Store {
         })
     }
 
+    /// The keys of these ids, in this order. An id without an item is passed over.
+    ///
+    /// # Errors
+    ///
+    /// A failing database.
+    pub fn keys_of<S: AsRef<str>>(&self, ids: &[S]) -> Result<Vec<u64>, StoreError> {
+        self.read(|transaction| {
+            let mut select = transaction.prepare_cached("SELECT key FROM items WHERE id = ?1")?;
+            let mut keys = Vec::with_capacity(ids.len());
+            for id in ids {
+                keys.extend(select.query_row([id.as_ref()], key).optional()?);
+            }
+            Ok(keys)
+        })
+    }
+
     /// The vectors under these keys, in this order. A key without a row is passed over.
     ///
     /// # Errors
@@ -324,6 +340,8 @@ mod tests {
         );
         assert_eq!(rows[1].metadata["source"], "new");
         assert_eq!(store.count().unwrap(), 2);
+        let keys = store.keys_of(&["b", "none", "a"]).unwrap();
+        assert_eq!(keys, [first.keys[1], first.keys[0]]);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod kept;
 mod life;
 mod llm;
 mod llm_span;
+mod migrate;
 #[cfg(feature = "milvus")]
 mod milvus;
 #[cfg(feature = "milvus")]

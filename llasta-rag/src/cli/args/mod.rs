@@ -1,5 +1,5 @@
 //! What can be said on the command line. In reading order: the commands (this file); `service` is what
-//! every service takes; `faiss_wrap` with `embed`, `index` and `milvus`, `chatbot`, `ingest` and `transfer` what one
+//! every service takes; `faiss_wrap` with `embed`, `index` and `milvus`, `chatbot`, `ingest`, `migrate` and `transfer` what one
 //! of them takes.
 
 // These comments are help texts: a terminal shows backticks as they are.
@@ -10,6 +10,7 @@ mod embed;
 mod faiss_wrap;
 mod index;
 mod ingest;
+mod migrate;
 mod milvus;
 mod service;
 mod transfer;
@@ -23,6 +24,7 @@ pub(crate) use self::embed::EmbedArgs;
 pub(crate) use self::faiss_wrap::FaissWrapArgs;
 pub(crate) use self::index::IndexArgs;
 pub(crate) use self::ingest::IngestArgs;
+pub(crate) use self::migrate::{MigrateArgs, Place};
 pub(crate) use self::milvus::MilvusArgs;
 pub(crate) use self::service::ServiceArgs;
 pub(crate) use self::transfer::{ExportArgs, ImportArgs};
@@ -62,6 +64,14 @@ pub(crate) enum Command {
     /// An item whose id is there is replaced, others stay. faiss-wrap must not run on the folder
     /// meanwhile.
     Import(ImportArgs),
+    /// Move everything from faiss-wrap's data folder to Milvus, or back, with the vectors as they are.
+    ///
+    /// Prints what was written and checks it: both sides are counted, and a sample of searches is
+    /// compared. A run that was cut off goes on when it is started again; what is there already is
+    /// not written again, and nothing is deleted anywhere. faiss-wrap must not run on the folder
+    /// meanwhile. Exit status: 0 when everything is there, 1 when it is not, 2 when the command line
+    /// is wrong.
+    Migrate(Box<MigrateArgs>),
     /// Ask chatbot-rag a question and print its answer with the sources.
     Ask(AskArgs),
     /// Start all three services, ask a question, and show the telemetry it made.
