@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use llasta_rag::index::IndexKind;
+use llasta_rag::index::{IndexDevice, IndexKind};
 use llasta_telemetry::line::Style;
 
 pub(super) fn style(text: &str) -> Result<Style, llasta_telemetry::Error> {
@@ -12,6 +12,10 @@ pub(super) fn style(text: &str) -> Result<Style, llasta_telemetry::Error> {
 }
 
 pub(super) fn index_kind(text: &str) -> Result<IndexKind, <IndexKind as FromStr>::Err> {
+    text.parse()
+}
+
+pub(super) fn index_device(text: &str) -> Result<IndexDevice, <IndexDevice as FromStr>::Err> {
     text.parse()
 }
 

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::gpu::Gpus;
 use super::{Factory, Index, IndexConfig, IndexError, Neighbour, Stamp};
 
 /// FAISS's flat index, which this build lacks. No value of this type exists.
@@ -41,6 +42,15 @@ impl FactoryIndex {
         _config: &IndexConfig,
     ) -> Result<Self, IndexError> {
         Err(NOT_COMPILED_IN)
+    }
+
+    pub(super) fn on(
+        dimension: usize,
+        factory: &Factory,
+        config: &IndexConfig,
+        _gpus: Option<Gpus>,
+    ) -> Result<Self, IndexError> {
+        Self::new(dimension, factory, config)
     }
 
     /// How many vectors wait in the tail.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{ExactIndex, Factory, FactoryIndex, FaissIndex, Index, IndexError};
+use super::gpu::Gpus;
+use super::{ExactIndex, Factory, FactoryIndex, FaissIndex, Index, IndexDevice, IndexError};
 use crate::milvus::MilvusConfig;
 
 /// Which backend to use, and how.
@@ -32,6 +33,18 @@ pub struct IndexConfig {
     pub mmap: bool,
     /// Where Milvus is, for [`IndexKind::Milvus`].
     pub milvus: Option<MilvusConfig>,
+    /// Where searches run. On a GPU there is a copy of FAISS's index, which stays in memory beside it.
+    pub device: IndexDevice,
+    /// MiB of each GPU set aside for searches while they run; 512 when not set, and at most 1,536. What
+    /// does not fit is taken and given back by each search, which is slower.
+    pub gpu_memory_mib: Option<usize>,
+    /// Whether a GPU keeps the vectors of a flat index, or the look-up tables of product codes, in half
+    /// precision: half the memory, and the nearest may be missed where scores differ by less than a
+    /// thousandth. Scores of flat indexes are computed again from the vectors as they are.
+    pub gpu_half: bool,
+    /// Whether each of several GPUs holds a part of the vectors. If not, each holds all of them, and
+    /// searches take whichever is free.
+    pub gpu_shard: bool,
 }
 
 impl From<IndexKind> for IndexConfig {
@@ -54,18 +67,29 @@ impl IndexConfig {
         if self.mmap && !matches!(self.kind, IndexKind::Factory(_)) {
             tracing::warn!(index = %self.kind, "this index cannot stay in its file and is read into memory");
         }
-        match &self.kind {
-            IndexKind::Auto if FaissIndex::AVAILABLE => Ok(Arc::new(FaissIndex::new(dimension)?)),
-            IndexKind::Auto | IndexKind::Exact => Ok(Arc::new(ExactIndex::new(dimension)?)),
-            IndexKind::Faiss => Ok(Arc::new(FaissIndex::new(dimension)?)),
+        let flat = Factory::flat();
+        let factory = match &self.kind {
             IndexKind::Factory(factory) => {
-                Ok(Arc::new(FactoryIndex::new(dimension, factory, self)?))
+                return Ok(Arc::new(FactoryIndex::new(dimension, factory, self)?));
             }
-            IndexKind::Milvus => Err(IndexError::Unsupported {
-                factory: self.kind.to_string(),
-                reason: "it keeps items and not vectors alone: open a collection on it",
-            }),
-        }
+            IndexKind::Milvus => {
+                return Err(IndexError::Unsupported {
+                    factory: self.kind.to_string(),
+                    reason: "it keeps items and not vectors alone: open a collection on it",
+                });
+            }
+            IndexKind::Auto if FaissIndex::AVAILABLE => Some(&flat),
+            IndexKind::Faiss => Some(&flat),
+            IndexKind::Auto | IndexKind::Exact => None,
+        };
+        let gpus = Gpus::find(dimension, factory, self)?;
+        Ok(match (factory, gpus) {
+            (Some(flat), Some(gpus)) => {
+                Arc::new(FactoryIndex::on(dimension, flat, self, Some(gpus))?)
+            }
+            (Some(_), None) => Arc::new(FaissIndex::new(dimension)?),
+            (None, _) => Arc::new(ExactIndex::new(dimension)?),
+        })
     }
 
     /// How many threads train and add.

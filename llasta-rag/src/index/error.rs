@@ -45,6 +45,39 @@ pub enum IndexError {
         /// The Cargo feature that brings it.
         feature: &'static str,
     },
+    /// An index that FAISS cannot copy to a GPU.
+    #[error("the index {index} cannot be searched on a GPU: {reason}, or pass --index-device cpu")]
+    NotOnGpu {
+        /// The kind of the index.
+        index: String,
+        /// Why not, and what to take instead.
+        reason: String,
+    },
+    /// A GPU that is not there or cannot be used.
+    #[error("cannot search on {device}: {reason}")]
+    Gpu {
+        /// The device asked for.
+        device: String,
+        /// What is missing, and what to do about it.
+        reason: String,
+    },
+    /// A GPU without enough free memory.
+    #[error(
+        "the index needs about {needed} MiB on {device}, where {free} MiB of {total} are free: free memory there, pass {} or a kind that compresses such as IVF4096,PQ64, or pass --index-device cpu",
+        if *several { "--index-gpu-half" } else { "--index-gpu-half, several GPUs with --index-gpu-shard," }
+    )]
+    GpuMemory {
+        /// The device.
+        device: String,
+        /// MiB that are needed, estimated.
+        needed: u64,
+        /// MiB that are free.
+        free: u64,
+        /// MiB that the device has.
+        total: u64,
+        /// Whether the index is spread over several GPUs already.
+        several: bool,
+    },
     /// A vector or index without components.
     #[error("an index needs vectors of at least one component: give the embedder's dimension")]
     NoDimension,

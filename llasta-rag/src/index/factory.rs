@@ -88,6 +88,25 @@ impl Factory {
         self.exact
     }
 
+    /// FAISS's plain list of vectors.
+    pub(super) fn flat() -> Self {
+        Self {
+            text: Arc::from("Flat"),
+            points: 0,
+            rotates: false,
+            exact: true,
+            graph: false,
+            lists: false,
+            packed: false,
+        }
+    }
+
+    /// Whether it is [`flat`](Self::flat).
+    #[cfg(any(test, feature = "faiss"))]
+    pub(super) fn is_flat(&self) -> bool {
+        &*self.text == "Flat"
+    }
+
     /// Whether the vectors are the nodes of a graph.
     pub fn is_graph(&self) -> bool {
         self.graph
@@ -230,7 +249,7 @@ impl fmt::Debug for Factory {
 
 /// What stands between the commas that are in no parentheses; `None` where something is empty or
 /// parentheses do not match.
-fn parts(text: &str) -> Option<Vec<&str>> {
+pub(super) fn parts(text: &str) -> Option<Vec<&str>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_,()+-.".contains(c);
     let (mut found, mut depth, mut start) = (Vec::new(), 0_usize, 0);
     for (position, c) in text.char_indices() {
@@ -250,7 +269,7 @@ fn parts(text: &str) -> Option<Vec<&str>> {
 }
 
 /// The number at the beginning, with FAISS's `k` and `M` (1024 and 1024²).
-fn number(text: &str) -> Option<usize> {
+pub(super) fn number(text: &str) -> Option<usize> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
@@ -264,7 +283,7 @@ fn number(text: &str) -> Option<usize> {
 
 /// Centroids of each part of a product or residual quantiser (`64`, `64x4fs`, `4x8x10`); `None` for
 /// more bits than one may have.
-fn codes(text: &str, usual_bits: usize) -> Option<usize> {
+pub(super) fn codes(text: &str, usual_bits: usize) -> Option<usize> {
     let bits = text
         .split(|c: char| !c.is_ascii_digit() && c != 'x')
         .next()
@@ -311,6 +330,13 @@ mod tests {
             assert_eq!(factory.scores_are_exact(), exact, "{text}");
             assert_eq!(factory.to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_flat_index_is_the_one_that_its_name_means() {
+        assert!(Factory::parse("Flat").unwrap() == Factory::flat());
+        assert!(Factory::flat().is_flat());
+        assert!(!Factory::parse("IVF4,Flat").unwrap().is_flat());
     }
 
     #[test]

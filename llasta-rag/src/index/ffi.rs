@@ -1,4 +1,4 @@
-//! Our own thin, safe layer over FAISS's C interface. The only file with `unsafe`.
+//! Our own thin, safe layer over FAISS's C interface. The only file with `unsafe`, but for `ffi_gpu.rs`.
 //!
 //! A C++ exception comes back as an [`IndexError`]. What FAISS would answer with an abort, or with
 //! silence, is checked before the call: lengths that are not whole vectors, a `k` of zero, labels
@@ -45,7 +45,7 @@ pub(super) struct Narrowed<'a> {
 }
 
 /// What a search found: `k` places per query, best first. A place that stayed empty has no label.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Hits {
     k: usize,
     scores: Vec<f32>,
@@ -53,6 +53,33 @@ pub(super) struct Hits {
 }
 
 impl Hits {
+    /// Places for the results of `count` queries.
+    pub(super) fn empty(count: usize, k: usize) -> Self {
+        let places = count.saturating_mul(k);
+        Self {
+            k,
+            scores: vec![0.0; places],
+            labels: vec![-1; places],
+        }
+    }
+
+    /// Where FAISS writes its results.
+    #[cfg(feature = "faiss-gpu")]
+    pub(super) fn places(&mut self) -> (*mut f32, *mut i64) {
+        (self.scores.as_mut_ptr(), self.labels.as_mut_ptr())
+    }
+
+    /// The results of some of the queries.
+    #[cfg(any(test, feature = "faiss-gpu"))]
+    pub(super) fn part(&self, queries: std::ops::Range<usize>) -> Self {
+        let places = queries.start * self.k..queries.end * self.k;
+        Self {
+            k: self.k,
+            scores: self.scores[places.clone()].to_vec(),
+            labels: self.labels[places].to_vec(),
+        }
+    }
+
     /// The results of one query as (label, score), best first.
     pub(super) fn of(&self, query: usize) -> impl Iterator<Item = (usize, f32)> {
         let places = query * self.k..(query + 1) * self.k;
@@ -115,6 +142,21 @@ impl Native {
         }
         // SAFETY: FAISS holds `size` numbers there until the index changes, which takes `&mut self`.
         unsafe { std::slice::from_raw_parts(values, size) }
+    }
+
+    /// For FAISS's own functions that read an index.
+    #[cfg(feature = "faiss-gpu")]
+    pub(super) fn as_ptr(&self) -> *const sys::FaissIndex {
+        self.0.as_ptr()
+    }
+
+    /// Bytes that one vector is stored in; for an IVF index the number of its list included.
+    #[cfg(feature = "faiss-gpu")]
+    pub(super) fn code_bytes(&self) -> Result<usize, IndexError> {
+        let mut bytes = 0;
+        // SAFETY: the index is valid as long as `self`, and the place for the number outlives the call.
+        checked(unsafe { sys::faiss_Index_sa_code_size(self.0.as_ptr(), &mut bytes) })?;
+        Ok(bytes)
     }
 
     pub(super) fn dimension(&self) -> usize {
@@ -254,13 +296,8 @@ impl Native {
     ) -> Result<Hits, IndexError> {
         let rows = self.rows(queries)?;
         let count = usize::try_from(rows).unwrap_or(0);
-        let places = count.saturating_mul(k);
-        let mut hits = Hits {
-            k,
-            scores: vec![0.0; places],
-            labels: vec![-1; places],
-        };
-        if places == 0 || self.len() == 0 {
+        let mut hits = Hits::empty(count, k);
+        if hits.labels.is_empty() || self.len() == 0 {
             return Ok(hits);
         }
         let wanted = k as sys::idx_t;
@@ -306,11 +343,7 @@ impl Native {
         };
         let rows = self.rows(queries)?;
         let count = usize::try_from(rows).unwrap_or(0);
-        let mut hits = Hits {
-            k,
-            scores: vec![0.0; count.saturating_mul(k)],
-            labels: vec![-1; count.saturating_mul(k)],
-        };
+        let mut hits = Hits::empty(count, k);
         if hits.labels.is_empty() || nprobe == 0 || centroids.is_null() {
             return Ok(Some(hits));
         }
@@ -515,7 +548,7 @@ fn blas_threads(threads: c_int) {
 }
 
 /// FAISS's word for what went wrong, where the code is not zero.
-fn checked(code: c_int) -> Result<(), IndexError> {
+pub(super) fn checked(code: c_int) -> Result<(), IndexError> {
     if code == 0 {
         return Ok(());
     }

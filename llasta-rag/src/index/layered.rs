@@ -19,7 +19,8 @@ use std::thread;
 use super::blocks::{Snapshot, best, rows_in, rows_of, search};
 use super::faiss::{FaissIndex, FlatRows};
 use super::ffi::Native;
-use super::merge::{self, Plan};
+use super::gpu::{Gpus, MOST};
+use super::merge::{self, Draft, Plan};
 use super::sealed::{Live, Sealed};
 use super::{Factory, Index, IndexConfig, IndexError, Neighbour, Stamp, check_vector};
 use super::{file, kept};
@@ -35,6 +36,10 @@ const MOST_TAIL: usize = 16 * 1024;
 /// 16,384; the main part is made anew when a quarter of its rows are gone. A merge needs memory for a
 /// second main part while it lasts; where the index stays in its file (see [`IndexConfig::mmap`]) only
 /// [`train`](Index::train) starts one.
+///
+/// On a GPU ([`IndexConfig::device`]) there is a copy of the main part, made with every merge: the new one
+/// beside the old where the GPU has room for both, else after it, and the CPU searches meanwhile. Filtered
+/// searches and those for more than 2,048 results run on the CPU.
 pub struct FactoryIndex {
     shared: Arc<Shared>,
 }
@@ -43,6 +48,8 @@ struct Shared {
     factory: Factory,
     config: IndexConfig,
     dimension: usize,
+    /// Where copies of the main part are searched, if not here.
+    gpus: Option<Gpus>,
     /// How many vectors the first main part needs.
     needed: usize,
     /// Locked only to clone or to replace it.
@@ -81,11 +88,23 @@ impl FactoryIndex {
     ///
     /// # Errors
     ///
-    /// [`IndexError::NoDimension`], or a factory string that FAISS refuses for this dimension.
+    /// [`IndexError::NoDimension`], a factory string that FAISS refuses for this dimension, or a GPU that
+    /// was asked for and cannot be used: [`IndexError::NotOnGpu`] and [`IndexError::Gpu`].
     pub fn new(
         dimension: usize,
         factory: &Factory,
         config: &IndexConfig,
+    ) -> Result<Self, IndexError> {
+        let gpus = Gpus::find(dimension, Some(factory), config)?;
+        Self::on(dimension, factory, config, gpus)
+    }
+
+    /// An empty index whose main part is searched on these GPUs.
+    pub(super) fn on(
+        dimension: usize,
+        factory: &Factory,
+        config: &IndexConfig,
+        gpus: Option<Gpus>,
     ) -> Result<Self, IndexError> {
         let trial = Native::factory(dimension, factory.as_str())?;
         if !trial.is_inner_product() {
@@ -106,6 +125,7 @@ impl FactoryIndex {
                 factory: factory.clone(),
                 config: config.clone(),
                 dimension,
+                gpus,
                 view: RwLock::new(Arc::new(view)),
                 writer: Mutex::new(Writer {
                     tail,
@@ -255,11 +275,16 @@ impl Shared {
             stop: &self.stop,
         };
         let made = merge::run(&plan, &view);
+        let placed = match &made {
+            Ok(Some((main, _))) => self.place(main, view.main.as_deref()),
+            _ => Ok(()),
+        };
         let mut writer = self.lock();
         let changed = writer.changed.take().unwrap_or_default();
         let Some((main, mut live)) = made? else {
             return Ok(());
         };
+        placed?;
         if writer.epoch != epoch {
             return Ok(());
         }
@@ -283,6 +308,31 @@ impl Shared {
             live: Arc::new(live),
             tail: writer.tail.snapshot(),
         });
+        Ok(())
+    }
+
+    /// Copies a main part to the GPUs, if it belongs there. The one that it takes the place of makes room
+    /// where both do not fit.
+    fn place(&self, main: &Sealed, old: Option<&Sealed>) -> Result<(), IndexError> {
+        let Some(gpus) = &self.gpus else {
+            return Ok(());
+        };
+        let room = || {
+            let left = old.is_some_and(Sealed::leave_gpus);
+            if left {
+                tracing::warn!(
+                    "the GPU has no room for two indexes: the CPU searches until it has the new one"
+                );
+            }
+            left
+        };
+        match gpus.upload(&main.native, room) {
+            Ok(copy) => main.move_to(copy),
+            Err(error) if gpus.falls_back() => {
+                tracing::warn!(%error, "the index is searched on the CPU");
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 
@@ -321,7 +371,19 @@ impl Index for FactoryIndex {
     }
 
     fn device(&self) -> &str {
-        "cpu"
+        let view = self.shared.view();
+        let on_gpus = view.main.as_ref().is_some_and(|main| main.gpu().is_some());
+        match &self.shared.gpus {
+            Some(gpus) if on_gpus => gpus.name(),
+            _ => "cpu",
+        }
+    }
+
+    fn device_for(&self, k: usize, filtered: bool) -> &str {
+        if filtered || k > MOST {
+            return "cpu";
+        }
+        self.device()
     }
 
     fn dimension(&self) -> usize {
@@ -409,7 +471,10 @@ impl Index for FactoryIndex {
     }
 
     fn misses_none(&self) -> bool {
-        self.shared.view().main.is_none()
+        let shared = &self.shared;
+        shared.view().main.as_ref().is_none_or(|main| {
+            shared.factory.is_flat() && main.gpu().is_none_or(|gpu| !gpu.is_half())
+        })
     }
 
     fn train(&self) -> Result<(), IndexError> {
@@ -433,6 +498,13 @@ impl Index for FactoryIndex {
     fn save(&self, path: &Path, stamp: &Stamp) -> Result<(), IndexError> {
         let shared = &self.shared;
         let view = shared.view();
+        if shared.factory.is_flat() {
+            // As the flat index by blocks writes itself, which reads it on a machine without a GPU.
+            let rows = view.flat_rows(shared.dimension);
+            file::write(path, stamp, view.live.count + rows_in(&view.tail), rows)?;
+            kept::remove_others(path, None);
+            return Ok(());
+        }
         let main = match &view.main {
             Some(main) => Some((main, kept::write_main(path, main, &shared.factory)?)),
             None => None,
@@ -450,18 +522,38 @@ impl Index for FactoryIndex {
         let shared = &self.shared;
         let tail = FaissIndex::new(shared.dimension)?;
         let mut rows = Vec::new();
+        let mut flat = match shared.factory.is_flat() {
+            true => Some(Draft::new(Native::factory(shared.dimension, "Flat")?)),
+            false => None,
+        };
         let part = file::read(path, expected, |key, row| {
             rows.push((key, row.to_vec()));
-            Ok(())
+            match &mut flat {
+                Some(flat) if rows.len() == LEAST_TAIL => {
+                    let keys: Vec<_> = rows.iter().map(|(key, _)| *key).collect();
+                    let values: Vec<_> = rows.drain(..).flat_map(|(_, row)| row).collect();
+                    flat.add(&keys, &values)
+                }
+                _ => Ok(()),
+            }
         })?;
+        let flat = flat.filter(|flat| !flat.keys.is_empty());
         let borrowed: Vec<_> = rows
             .iter()
             .map(|(key, row)| (*key, row.as_slice()))
             .collect();
         tail.upsert(&borrowed)?;
-        let (main, live) = match part {
-            None => (None, Live::default()),
-            Some(part) => {
+        let (main, live) = match (part, flat) {
+            (None, None) => (None, Live::default()),
+            (None, Some(flat)) => {
+                if flat.places.len() != flat.keys.len() {
+                    return Err(file::damaged(path, "a key occurs twice"));
+                }
+                let (main, live) = flat.sealed(&shared.factory, &shared.config)?;
+                (Some(main), live)
+            }
+            (Some(_), Some(_)) => return Err(file::damaged(path, "a flat index has one part")),
+            (Some(part), None) => {
                 let opened = kept::open_main(
                     path,
                     part,
@@ -480,6 +572,9 @@ impl Index for FactoryIndex {
         if tail.len() != rows.len() || rows.iter().any(|(key, _)| twice(key)) {
             return Err(file::damaged(path, "a key occurs twice"));
         }
+        if let Some(main) = &main {
+            shared.place(main, shared.view().main.as_deref())?;
+        }
         let mut writer = shared.lock();
         writer.epoch += 1;
         writer.patience = 0;
@@ -496,6 +591,16 @@ impl Index for FactoryIndex {
 }
 
 impl View {
+    /// Every row that counts of a flat index under its key.
+    fn flat_rows(&self, dimension: usize) -> impl Iterator<Item = (u64, &[f32])> {
+        let main = self.main.iter().flat_map(move |main| {
+            let rows = main.flat_values().chunks_exact(dimension);
+            let labelled = main.keys.iter().copied().zip(rows).enumerate();
+            labelled.filter_map(|(label, row)| self.live.holds(label).then_some(row))
+        });
+        main.chain(rows_of(&self.tail, dimension))
+    }
+
     /// Marks a key's row in the main part as gone, and says whether it counted until now.
     fn forget(&self, live: &mut Arc<Live>, key: u64) -> bool {
         let label = self.main.as_ref().and_then(|main| main.places.get(&key));

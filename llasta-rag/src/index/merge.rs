@@ -35,10 +35,10 @@ pub(super) fn run(plan: &Plan<'_>, view: &View) -> Result<Option<(Sealed, Live)>
 }
 
 /// A main part that is being made.
-struct Draft {
+pub(super) struct Draft {
     native: Native,
-    keys: Vec<u64>,
-    places: HashMap<u64, usize>,
+    pub(super) keys: Vec<u64>,
+    pub(super) places: HashMap<u64, usize>,
     live: Live,
 }
 
@@ -59,13 +59,7 @@ impl Plan<'_> {
             }
             native.train(&values)?;
         }
-        let draft = Draft {
-            native,
-            keys: Vec::new(),
-            places: HashMap::new(),
-            live: Live::default(),
-        };
-        self.finish(draft, view)
+        self.finish(Draft::new(native), view)
     }
 
     fn next(&self, view: &View, main: &Sealed) -> Result<Option<(Sealed, Live)>, IndexError> {
@@ -91,12 +85,7 @@ impl Plan<'_> {
     /// A copy without the rows that are gone. IVF keeps the labels of the others, flat kinds close the
     /// gaps. A graph cannot let go of a row: it is built again of its own vectors, on what it learnt.
     fn compacted(&self, view: &View, main: &Sealed) -> Result<Option<Draft>, IndexError> {
-        let mut draft = Draft {
-            native: main.copied()?,
-            keys: Vec::new(),
-            places: HashMap::new(),
-            live: Live::default(),
-        };
+        let mut draft = Draft::new(main.copied()?);
         let removed = if self.factory.is_graph() {
             false
         } else {
@@ -147,18 +136,30 @@ impl Plan<'_> {
                 values.clear();
             }
         }
-        let Draft {
-            native,
-            keys,
-            places,
-            live,
-        } = draft;
-        let sealed = Sealed::new(native, keys, places, self.factory, self.config)?;
-        Ok(Some((sealed, live)))
+        draft.sealed(self.factory, self.config).map(Some)
     }
 }
 
 impl Draft {
+    /// Begins with an index that is trained and has no vectors.
+    pub(super) fn new(native: Native) -> Self {
+        Self {
+            native,
+            keys: Vec::new(),
+            places: HashMap::new(),
+            live: Live::default(),
+        }
+    }
+
+    pub(super) fn sealed(
+        self,
+        factory: &Factory,
+        config: &IndexConfig,
+    ) -> Result<(Sealed, Live), IndexError> {
+        let sealed = Sealed::new(self.native, self.keys, self.places, factory, config)?;
+        Ok((sealed, self.live))
+    }
+
     /// Gives the next label to a key.
     fn name(&mut self, key: u64) {
         let label = self.keys.len();
@@ -174,7 +175,7 @@ impl Draft {
         self.places = labels.map(|(label, key)| (key, label)).collect();
     }
 
-    fn add(&mut self, keys: &[u64], values: &[f32]) -> Result<(), IndexError> {
+    pub(super) fn add(&mut self, keys: &[u64], values: &[f32]) -> Result<(), IndexError> {
         if self.native.lists().is_some() {
             let first = self.keys.len() as i64;
             let labels: Vec<_> = (first..first + keys.len() as i64).collect();

@@ -11,6 +11,7 @@
 //! In reading order:
 //! - [`Index`], the trait (this file);
 //! - `config.rs`: [`IndexConfig`] and [`IndexKind`], which pick a backend and how it searches;
+//! - `device.rs`: [`IndexDevice`], where it searches;
 //! - `error.rs`: what can go wrong, and what to do about it;
 //! - `blocks.rs`: [`BlockIndex`], the snapshots that both backends share;
 //! - `exact.rs`: [`ExactIndex`], pure Rust, the oracle and the fallback;
@@ -18,16 +19,19 @@
 //! - `faiss.rs`: [`FaissIndex`], FAISS's flat index by blocks (feature `faiss`);
 //! - `layered.rs`: [`FactoryIndex`], any other of FAISS's, with `sealed.rs`, the part that FAISS
 //!   searches, `merge.rs`, which makes it, and `kept.rs`, which writes and opens it;
+//! - `gpu`: copies of that part on NVIDIA GPUs (feature `faiss-gpu`);
 //! - `absent.rs`: the same faces without FAISS;
-//! - `ffi.rs`: FAISS itself, and everything that is unsafe about it;
+//! - `ffi.rs` and `ffi_gpu.rs`: FAISS itself, and everything that is unsafe about it;
 //! - `file.rs`: the index file and its checks.
 
 mod blocks;
 mod config;
+mod device;
 mod error;
 mod exact;
 mod factory;
 mod file;
+mod gpu;
 
 #[cfg(not(feature = "faiss"))]
 mod absent;
@@ -35,6 +39,8 @@ mod absent;
 mod faiss;
 #[cfg(feature = "faiss")]
 mod ffi;
+#[cfg(feature = "faiss-gpu")]
+mod ffi_gpu;
 #[cfg(feature = "faiss")]
 mod kept;
 #[cfg(feature = "faiss")]
@@ -48,6 +54,7 @@ mod sealed;
 pub use self::absent::{FactoryIndex, FaissIndex};
 pub use self::blocks::{BlockIndex, Rows};
 pub use self::config::{IndexConfig, IndexKind};
+pub use self::device::IndexDevice;
 pub use self::error::IndexError;
 pub use self::exact::{ExactIndex, ExactRows};
 pub use self::factory::Factory;
@@ -65,8 +72,14 @@ pub trait Index: Send + Sync + fmt::Debug {
     /// searches now: an index that waits for vectors to train on is `Flat` until then.
     fn factory(&self) -> Arc<str>;
 
-    /// Where searches run: `cpu`, or a device such as `cuda:0`.
+    /// Where searches run now: `cpu`, or a device such as `cuda:0`.
     fn device(&self) -> &str;
+
+    /// Where a search for `k` results runs now, which may be another place than most do: FAISS's GPU
+    /// indexes take no filter and find a limited number of results, so the CPU does the rest.
+    fn device_for(&self, _k: usize, _filtered: bool) -> &str {
+        self.device()
+    }
 
     /// How many components each vector has.
     fn dimension(&self) -> usize;
@@ -160,7 +173,8 @@ pub trait Index: Send + Sync + fmt::Debug {
     ///
     /// [`IndexError::NoFile`], [`IndexError::Damaged`], [`IndexError::OtherDimension`],
     /// [`IndexError::OtherModel`], [`IndexError::OtherKind`] or [`IndexError::Stale`]; after each of them the content is
-    /// unchanged and the caller rebuilds it from the store.
+    /// unchanged and the caller rebuilds it from the store. [`IndexError::GpuMemory`] where a GPU was asked
+    /// for and has no room for it.
     fn load(&self, path: &Path, expected: &Stamp) -> Result<(), IndexError>;
 }
 

@@ -3,12 +3,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use super::blocks::best;
+use super::blocks::{Rows, best};
 use super::exact::dot;
+use super::faiss::FlatRows;
 use super::ffi::{Narrowed, Native, Opening, one_thread};
 use super::file::MainFile;
+use super::gpu::{GpuCopy, MOST};
 use super::{Factory, IndexConfig, IndexError, Neighbour};
 
 /// What a graph looks through when nothing is set; FAISS's own default, 16, finds too little.
@@ -62,6 +64,11 @@ pub(super) struct Sealed {
     pub(super) written: OnceLock<MainFile>,
     /// The file in which the rows stayed, where they did.
     mapped: Option<PathBuf>,
+    /// Whether it is FAISS's plain list of vectors, whose scores are computed again as the flat index by
+    /// blocks computes them.
+    flat: bool,
+    /// Its copy on GPUs, as long as there is one.
+    gpu: RwLock<Option<Arc<GpuCopy>>>,
 }
 
 impl Sealed {
@@ -93,6 +100,8 @@ impl Sealed {
             readable_graph: false,
             written: OnceLock::new(),
             mapped: None,
+            flat: factory.is_flat(),
+            gpu: RwLock::default(),
         };
         // Not every kind can leave rows out or read a vector back, and none says so beforehand.
         let mut probe = vec![0.0; sealed.native.dimension()];
@@ -127,6 +136,39 @@ impl Sealed {
         self.mapped.as_deref()
     }
 
+    /// Searches run on this copy from now on.
+    pub(super) fn move_to(&self, gpu: GpuCopy) {
+        *self.gpu.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(gpu));
+    }
+
+    /// Searches run on the CPU from now on; returns when the GPUs' memory is free, and whether there was
+    /// any to free.
+    pub(super) fn leave_gpus(&self) -> bool {
+        let left = self
+            .gpu
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        left.inspect(|gpu| gpu.close()).is_some()
+    }
+
+    /// The copy on GPUs that searches run on.
+    pub(super) fn gpu(&self) -> Option<Arc<GpuCopy>> {
+        self.gpu
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The vectors of FAISS's plain list, one after the other; of another kind, none.
+    pub(super) fn flat_values(&self) -> &[f32] {
+        if self.flat {
+            self.native.flat_values()
+        } else {
+            &[]
+        }
+    }
+
     /// The at most `k` nearest rows that count, for each query.
     pub(super) fn search(
         &self,
@@ -141,8 +183,90 @@ impl Sealed {
         if k == 0 {
             return Ok(vec![Vec::new(); queries.len()]);
         }
+        let Some(gpu) = self.gpu().filter(|_| among.is_none() && k <= MOST) else {
+            return self.search_here(allowed, queries, k, among.is_some());
+        };
+        let found = self.search_there(&gpu, live, queries, k)?;
+        let numbered = found.into_iter().zip(queries);
+        numbered
+            .map(|(found, &query)| match found {
+                Some(found) => Ok(found),
+                None => {
+                    let here = self.search_here(live, &[query], k, false)?;
+                    Ok(here.into_iter().next().unwrap_or_default())
+                }
+            })
+            .collect()
+    }
+
+    /// The same on GPUs; `None` for a query that is left to the CPU. FAISS's GPU indexes find rows that
+    /// are gone too, so more are asked for, and they find at most [`MOST`].
+    fn search_there(
+        &self,
+        gpu: &GpuCopy,
+        live: &Live,
+        queries: &[&[f32]],
+        k: usize,
+    ) -> Result<Vec<Option<Vec<Neighbour>>>, IndexError> {
+        let rows = self.native.len();
+        let most = rows.min(MOST);
+        let wanted = if gpu.is_half() { 4 * k } else { k };
+        let gone = (rows as u128 * 2 * wanted as u128 / live.count.max(1) as u128) as usize;
+        let usual = if live.count < rows { gone } else { wanted };
+        let mut found = vec![None; queries.len()];
+        for take in [(usual + 8).clamp(k.min(most), most), most] {
+            let open: Vec<_> = (0..queries.len()).filter(|&n| found[n].is_none()).collect();
+            let asked: Vec<_> = open.iter().map(|&number| queries[number]).collect();
+            if asked.is_empty() {
+                break;
+            }
+            let hits = match gpu.search(asked.concat(), take) {
+                Ok(Some(hits)) => hits,
+                Ok(None) => break,
+                Err(error) if gpu.falls_back() => {
+                    tracing::warn!(%error, "searching on the GPU failed: the index is searched on the CPU");
+                    self.leave_gpus();
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            for (place, &number) in open.iter().enumerate() {
+                let hits: Vec<_> = hits.of(place).take(take).collect();
+                // With fewer hits than asked for the lists had no more: the CPU looks into others.
+                let all = take == rows || hits.len() < take;
+                let sure = all || gpu.is_half() || !self.flat || self.no_ties(&hits, live, k);
+                let counting = self.counting(queries[number], hits.into_iter(), live);
+                if sure && counting.len() >= k {
+                    found[number] = Some(best(counting, k));
+                }
+            }
+            if take == most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether no row beyond the last hit may tie with the `k`-th that counts, once rounding is put aside.
+    fn no_ties(&self, hits: &[(usize, f32)], live: &Live, k: usize) -> bool {
+        let mut counting = hits.iter().filter(|&&(label, _)| live.holds(label));
+        let (Some(&(_, worst)), Some(&(_, last))) = (counting.nth(k.max(1) - 1), hits.last())
+        else {
+            return false;
+        };
+        last < FlatRows::doubtful(worst)
+    }
+
+    /// The same on the CPU.
+    fn search_here(
+        &self,
+        allowed: &Live,
+        queries: &[&[f32]],
+        k: usize,
+        filtered: bool,
+    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
         one_thread();
-        let wide = self.width(k, allowed, among.is_some());
+        let wide = self.width(k, allowed, filtered);
         if wide.exact {
             return queries
                 .iter()
@@ -153,7 +277,7 @@ impl Sealed {
         let found = queries.iter().enumerate();
         found
             .map(|(number, query)| {
-                let found = self.counting(hits.of(number), allowed);
+                let found = self.counting(query, hits.of(number), allowed);
                 if found.len() >= k {
                     Ok(best(found, k))
                 } else {
@@ -233,10 +357,18 @@ impl Sealed {
     }
 
     /// What a search found and still counts. FAISS is not relied on to have left out the rest.
-    fn counting(&self, hits: impl Iterator<Item = (usize, f32)>, allowed: &Live) -> Vec<Neighbour> {
+    fn counting(
+        &self,
+        query: &[f32],
+        hits: impl Iterator<Item = (usize, f32)>,
+        allowed: &Live,
+    ) -> Vec<Neighbour> {
+        let rows = self.flat_values();
         let counting = hits.filter(|&(label, _)| allowed.holds(label));
         let named = counting.filter_map(|(label, score)| {
             let &id = self.keys.get(label)?;
+            let row = rows.get(label * query.len()..(label + 1) * query.len());
+            let score = row.map_or(score, |row| dot(query, row));
             Some(Neighbour { id, score })
         });
         named.collect()
@@ -259,7 +391,7 @@ impl Sealed {
                 wide.take = wide.take.saturating_mul(2).min(rows);
                 wide.nprobe = wide.nprobe.map(|nprobe| (nprobe * 2).min(lists));
             }
-            let found = self.counting(self.ask(query, &wide, allowed)?.of(0), allowed);
+            let found = self.counting(query, self.ask(query, &wide, allowed)?.of(0), allowed);
             if found.len() >= k {
                 return Ok(best(found, k));
             }

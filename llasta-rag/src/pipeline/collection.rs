@@ -249,6 +249,12 @@ impl Collection {
         self.nearest(query, k, Some(filter))
     }
 
+    /// Where [`search_vector`](Self::search_vector) for `k` items looks now, or
+    /// [`search_among`](Self::search_among) where it is filtered: `cpu`, or a device such as `cuda:0`.
+    pub fn device_for(&self, k: usize, filtered: bool) -> &str {
+        self.shelf.device_for(k, filtered)
+    }
+
     /// The texts and metadata of neighbours, in the same order. One that was deleted since the search
     /// is left out.
     ///

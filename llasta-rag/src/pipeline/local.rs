@@ -95,6 +95,12 @@ impl LocalShelf {
             ) => {
                 tracing::info!(%reason, "index not loaded");
             }
+            // The index is whole: to make it anew would end the same way.
+            Err(
+                refusal @ (IndexError::NotOnGpu { .. }
+                | IndexError::Gpu { .. }
+                | IndexError::GpuMemory { .. }),
+            ) => return Err(refusal.into()),
             Err(reason) => tracing::warn!(%reason, "index not loaded"),
         }
         self.catch_up(&mut mirror)
@@ -145,12 +151,7 @@ impl LocalShelf {
             return Ok(nearest_of(query, &self.store.vectors(&keys)?, k));
         }
         let exact = self.index.scores_are_exact();
-        let asked = if exact {
-            k
-        } else {
-            k.saturating_mul(PROPOSED_PER_RESULT)
-        };
-        let mut found = self.index.search_many(&[query], asked, among)?;
+        let mut found = self.index.search_many(&[query], self.proposed(k), among)?;
         let found = found.pop().unwrap_or_default();
         if exact {
             return Ok(found);
@@ -158,6 +159,15 @@ impl LocalShelf {
         // A compressed index proposes; the stored vectors say in which order, and how near.
         let keys: Vec<_> = found.iter().map(|neighbour| neighbour.id).collect();
         Ok(nearest_of(query, &self.store.vectors(&keys)?, k))
+    }
+
+    /// How many candidates the index is asked for.
+    fn proposed(&self, k: usize) -> usize {
+        if self.index.scores_are_exact() {
+            k
+        } else {
+            k.saturating_mul(PROPOSED_PER_RESULT)
+        }
     }
 
     /// A writer that panicked left `in_step` false, so the lock is still good.
@@ -256,6 +266,10 @@ impl Shelf for LocalShelf {
             mirror.saved = Some(stamp.generation);
         }
         Ok(())
+    }
+
+    fn device_for(&self, k: usize, filtered: bool) -> &str {
+        self.index.device_for(self.proposed(k), filtered)
     }
 
     fn index(&self) -> &dyn Index {

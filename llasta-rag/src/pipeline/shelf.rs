@@ -108,6 +108,11 @@ pub trait Shelf: Send + Sync + fmt::Debug {
     /// What searches the vectors.
     fn index(&self) -> &dyn Index;
 
+    /// Where a search for `k` items looks now: `cpu`, or a device such as `cuda:0`.
+    fn device_for(&self, k: usize, filtered: bool) -> &str {
+        self.index().device_for(k, filtered)
+    }
+
     /// The store, where the items are in a folder of this machine.
     fn store(&self) -> Option<&Store> {
         None

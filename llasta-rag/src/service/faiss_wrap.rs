@@ -202,7 +202,8 @@ fn find(
                 .inspect_err(|error| span.fail_with(error))
         }?;
         let neighbours = {
-            let span = IndexSearch::start(index.len(), depth, index.factory(), index.device());
+            let device = collection.device_for(depth, request.filter.is_some());
+            let span = IndexSearch::start(index.len(), depth, index.factory(), device);
             // So is an index behind a server.
             let neighbours = span.in_scope(|| match &request.filter {
                 None => collection.search_vector(&vector, depth),

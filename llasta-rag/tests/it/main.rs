@@ -33,6 +33,8 @@ mod index_factory;
 #[cfg(feature = "faiss")]
 mod index_files;
 #[cfg(feature = "faiss")]
+mod index_flat;
+#[cfg(feature = "faiss")]
 mod index_life;
 #[cfg(feature = "faiss")]
 mod index_mapped;

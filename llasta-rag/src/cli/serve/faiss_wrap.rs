@@ -3,6 +3,7 @@
 //! The socket answers from the first moment: until the model is loaded and the index is in step with
 //! the store, `/health` says `loading` and requests wait.
 
+use llasta_rag::gpu;
 use llasta_rag::pipeline::{Collection, Retrieval};
 use llasta_rag::service::faiss_wrap::FaissWrapConfig;
 use llasta_rag::service::{Opening, faiss_wrap};
@@ -35,6 +36,12 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
             retrieval,
         },
     );
+    let searched = opening.clone();
+    gpu::watch(telemetry.registry(), move || {
+        let collection = searched.collection();
+        let device = collection.map(|collection| collection.index().device().to_owned());
+        device.into_iter().collect()
+    });
     let opening_now = opening.clone();
     let runtime = tokio::runtime::Handle::current();
     let opened = tokio::task::spawn_blocking(carry_fn(move || {
