@@ -276,7 +276,7 @@ impl Shared {
         };
         let made = merge::run(&plan, &view);
         let placed = match &made {
-            Ok(Some((main, _))) => self.place(main, view.main.as_deref()),
+            Ok(Some((main, _))) => main.place(self.gpus.as_ref(), view.main.as_deref()),
             _ => Ok(()),
         };
         let mut writer = self.lock();
@@ -308,31 +308,6 @@ impl Shared {
             live: Arc::new(live),
             tail: writer.tail.snapshot(),
         });
-        Ok(())
-    }
-
-    /// Copies a main part to the GPUs, if it belongs there. The one that it takes the place of makes room
-    /// where both do not fit.
-    fn place(&self, main: &Sealed, old: Option<&Sealed>) -> Result<(), IndexError> {
-        let Some(gpus) = &self.gpus else {
-            return Ok(());
-        };
-        let room = || {
-            let left = old.is_some_and(Sealed::leave_gpus);
-            if left {
-                tracing::warn!(
-                    "the GPU has no room for two indexes: the CPU searches until it has the new one"
-                );
-            }
-            left
-        };
-        match gpus.upload(&main.native, room) {
-            Ok(copy) => main.move_to(copy),
-            Err(error) if gpus.falls_back() => {
-                tracing::warn!(%error, "the index is searched on the CPU");
-            }
-            Err(error) => return Err(error),
-        }
         Ok(())
     }
 
@@ -500,7 +475,8 @@ impl Index for FactoryIndex {
         let view = shared.view();
         if shared.factory.is_flat() {
             // As the flat index by blocks writes itself, which reads it on a machine without a GPU.
-            let rows = view.flat_rows(shared.dimension);
+            let main = view.main.iter().flat_map(|main| main.rows(&view.live));
+            let rows = main.chain(rows_of(&view.tail, shared.dimension));
             file::write(path, stamp, view.live.count + rows_in(&view.tail), rows)?;
             kept::remove_others(path, None);
             return Ok(());
@@ -529,11 +505,7 @@ impl Index for FactoryIndex {
         let part = file::read(path, expected, |key, row| {
             rows.push((key, row.to_vec()));
             match &mut flat {
-                Some(flat) if rows.len() == LEAST_TAIL => {
-                    let keys: Vec<_> = rows.iter().map(|(key, _)| *key).collect();
-                    let values: Vec<_> = rows.drain(..).flat_map(|(_, row)| row).collect();
-                    flat.add(&keys, &values)
-                }
+                Some(flat) if rows.len() == LEAST_TAIL => flat.take(&mut rows),
                 _ => Ok(()),
             }
         })?;
@@ -573,7 +545,7 @@ impl Index for FactoryIndex {
             return Err(file::damaged(path, "a key occurs twice"));
         }
         if let Some(main) = &main {
-            shared.place(main, shared.view().main.as_deref())?;
+            main.place(shared.gpus.as_ref(), shared.view().main.as_deref())?;
         }
         let mut writer = shared.lock();
         writer.epoch += 1;
@@ -591,16 +563,6 @@ impl Index for FactoryIndex {
 }
 
 impl View {
-    /// Every row that counts of a flat index under its key.
-    fn flat_rows(&self, dimension: usize) -> impl Iterator<Item = (u64, &[f32])> {
-        let main = self.main.iter().flat_map(move |main| {
-            let rows = main.flat_values().chunks_exact(dimension);
-            let labelled = main.keys.iter().copied().zip(rows).enumerate();
-            labelled.filter_map(|(label, row)| self.live.holds(label).then_some(row))
-        });
-        main.chain(rows_of(&self.tail, dimension))
-    }
-
     /// Marks a key's row in the main part as gone, and says whether it counted until now.
     fn forget(&self, live: &mut Arc<Live>, key: u64) -> bool {
         let label = self.main.as_ref().and_then(|main| main.places.get(&key));

@@ -168,6 +168,13 @@ impl Draft {
         self.live.set(label);
     }
 
+    /// Adds rows, and leaves none of them.
+    pub(super) fn take(&mut self, rows: &mut Vec<(u64, Vec<f32>)>) -> Result<(), IndexError> {
+        let keys: Vec<_> = rows.iter().map(|(key, _)| *key).collect();
+        let values: Vec<_> = rows.drain(..).flat_map(|(_, row)| row).collect();
+        self.add(&keys, &values)
+    }
+
     fn find_places(&mut self) {
         let live = &self.live;
         let labels = self.keys.iter().copied().enumerate();

@@ -10,7 +10,7 @@ use super::exact::dot;
 use super::faiss::FlatRows;
 use super::ffi::{Narrowed, Native, Opening, one_thread};
 use super::file::MainFile;
-use super::gpu::{GpuCopy, MOST};
+use super::gpu::{GpuCopy, Gpus, MOST};
 use super::{Factory, IndexConfig, IndexError, Neighbour};
 
 /// What a graph looks through when nothing is set; FAISS's own default, 16, finds too little.
@@ -136,20 +136,46 @@ impl Sealed {
         self.mapped.as_deref()
     }
 
+    /// Copies it to GPUs, if there are any. The one that it takes the place of makes room where both do not
+    /// fit.
+    pub(super) fn place(&self, gpus: Option<&Gpus>, old: Option<&Self>) -> Result<(), IndexError> {
+        let Some(gpus) = gpus else {
+            return Ok(());
+        };
+        let taken = old.and_then(Self::gpu).map_or(0, |gpu| gpu.bytes());
+        let leave = || {
+            tracing::warn!(
+                "the GPU has no room for two indexes: the CPU searches until it has the new one"
+            );
+            if let Some(old) = old {
+                old.leave_gpus();
+            }
+        };
+        match gpus.upload(&self.native, taken, leave) {
+            Ok(copy) => self.move_to(copy),
+            Err(error) if gpus.falls_back() => {
+                tracing::warn!(%error, "the index is searched on the CPU");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Searches run on this copy from now on.
     pub(super) fn move_to(&self, gpu: GpuCopy) {
         *self.gpu.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(gpu));
     }
 
-    /// Searches run on the CPU from now on; returns when the GPUs' memory is free, and whether there was
-    /// any to free.
-    pub(super) fn leave_gpus(&self) -> bool {
+    /// Searches run on the CPU from now on; returns when the GPUs' memory is free.
+    pub(super) fn leave_gpus(&self) {
         let left = self
             .gpu
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        left.inspect(|gpu| gpu.close()).is_some()
+        if let Some(gpu) = left {
+            gpu.close();
+        }
     }
 
     /// The copy on GPUs that searches run on.
@@ -167,6 +193,13 @@ impl Sealed {
         } else {
             &[]
         }
+    }
+
+    /// Every row of FAISS's plain list that counts, under its key.
+    pub(super) fn rows(&self, live: &Live) -> impl Iterator<Item = (u64, &[f32])> {
+        let rows = self.flat_values().chunks_exact(self.native.dimension());
+        let labelled = self.keys.iter().copied().zip(rows).enumerate();
+        labelled.filter_map(|(label, row)| live.holds(label).then_some(row))
     }
 
     /// The at most `k` nearest rows that count, for each query.

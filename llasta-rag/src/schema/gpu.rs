@@ -5,7 +5,7 @@ use llasta_telemetry::schema::Text;
 llasta_telemetry::schema! {
     /// GPUs in use. OpenTelemetry's words for the same are `hw.gpu.memory.usage`, `hw.gpu.memory.limit` and
     /// `hw.gpu.utilization`.
-    namespace gpu of everyone;
+    namespace gpu;
 
     metrics GpuMetrics {
         /// Bytes of a GPU's memory in use, by whomever.

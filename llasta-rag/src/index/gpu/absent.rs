@@ -41,7 +41,8 @@ impl Gpus {
     pub(in crate::index) fn upload(
         &self,
         _native: &super::super::ffi::Native,
-        _room: impl FnOnce() -> bool,
+        _old: u64,
+        _leave: impl FnOnce(),
     ) -> Result<super::GpuCopy, IndexError> {
         match self.0 {}
     }
@@ -67,6 +68,10 @@ impl GpuCopy {
         _queries: Vec<f32>,
         _take: usize,
     ) -> Result<Option<super::super::ffi::Hits>, IndexError> {
+        match self.0 {}
+    }
+
+    pub(in crate::index) fn bytes(&self) -> u64 {
         match self.0 {}
     }
 

@@ -11,6 +11,7 @@ pub(in crate::index) struct GpuCopy {
     queue: Queue<Box<dyn Searcher>>,
     half: bool,
     falls_back: bool,
+    bytes: u64,
 }
 
 impl GpuCopy {
@@ -24,7 +25,19 @@ impl GpuCopy {
             queue: Queue::new(dimension, copies),
             half,
             falls_back,
+            bytes: 0,
         }
+    }
+
+    /// The same, which takes so many bytes of each GPU.
+    #[cfg(feature = "faiss-gpu")]
+    pub(super) fn of_bytes(self, bytes: u64) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// Bytes that it takes of each GPU, about.
+    pub(in crate::index) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether flat vectors are in half precision there.

@@ -17,7 +17,7 @@ const CODES: usize = 256;
 /// FAISS pads each list of uncompressed or scalar codes to whole groups of so many vectors.
 const GROUP: usize = 32;
 /// What CUDA, its BLAS and the allocator's rounding take, in bytes.
-const MARGIN: u64 = 768 << 20;
+pub(super) const MARGIN: u64 = 768 << 20;
 /// Bytes of temporary memory when nothing is set.
 const TEMPORARY: u64 = 512 << 20;
 /// The most temporary memory that FAISS takes, in MiB.

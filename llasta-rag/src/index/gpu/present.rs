@@ -4,7 +4,7 @@ use super::super::ffi::Native;
 use super::super::ffi_gpu::{GpuNative, Options, cuda_of_this_build, device_count};
 use super::super::{Factory, IndexConfig, IndexDevice, IndexError};
 use super::copy::GpuCopy;
-use super::fit::Fit;
+use super::fit::{Fit, MARGIN};
 use super::queue::Searcher;
 use crate::gpu;
 
@@ -105,7 +105,8 @@ impl Gpus {
         self.falls_back
     }
 
-    /// Copies an index. Where memory is short `room` may make some, and says whether it did.
+    /// Copies an index. Where memory is short and would not be without `old`, which takes so many bytes of
+    /// each GPU, `leave` frees that first.
     ///
     /// # Errors
     ///
@@ -113,17 +114,19 @@ impl Gpus {
     pub(in crate::index) fn upload(
         &self,
         native: &Native,
-        room: impl FnOnce() -> bool,
+        old: u64,
+        leave: impl FnOnce(),
     ) -> Result<GpuCopy, IndexError> {
-        match self.room_for(native) {
+        let needed = match self.room_for(native, 0) {
             Err(short @ IndexError::GpuMemory { .. }) => {
-                if !room() {
+                if old == 0 || self.room_for(native, old).is_err() {
                     return Err(short);
                 }
-                self.room_for(native)?;
+                leave();
+                self.room_for(native, 0)?
             }
             checked => checked?,
-        }
+        };
         let options = Options {
             half: self.fit.half,
             // Labels are positions, which 32 bits hold for every index of less than 2³¹ vectors.
@@ -143,16 +146,12 @@ impl Gpus {
             })
             .collect();
         let half = self.fit.flat && self.fit.half;
-        Ok(GpuCopy::new(
-            native.dimension(),
-            copies?,
-            half,
-            self.falls_back,
-        ))
+        let bytes = needed.saturating_sub(MARGIN);
+        Ok(GpuCopy::new(native.dimension(), copies?, half, self.falls_back).of_bytes(bytes))
     }
 
-    /// Whether every GPU has the memory for its copy or part.
-    fn room_for(&self, native: &Native) -> Result<(), IndexError> {
+    /// How many bytes each GPU needs for its copy or part, if it has them with so many more than are free.
+    fn room_for(&self, native: &Native, more: u64) -> Result<u64, IndexError> {
         let parts = if self.shard { self.numbers.len() } else { 1 };
         let rows = native.len().div_ceil(parts);
         let lists = native.lists().unwrap_or(0);
@@ -165,7 +164,7 @@ impl Gpus {
                 device: device.clone(),
                 reason: error.to_string(),
             })?;
-            if load.free_bytes() < needed {
+            if load.free_bytes().saturating_add(more) < needed {
                 return Err(IndexError::GpuMemory {
                     device,
                     needed: needed >> 20,
@@ -175,7 +174,7 @@ impl Gpus {
                 });
             }
         }
-        Ok(())
+        Ok(needed)
     }
 }
 

@@ -117,7 +117,7 @@ pub(super) fn names(source: &Source) -> Vec<Breach> {
         .iter()
         .any(|root| source.path.starts_with(root));
     let tests = source.path.ends_with("/tests.rs");
-    let schemas = ["llasta-telemetry/src/schema/", "llasta-rag/src/schema.rs"];
+    let schemas = ["llasta-telemetry/src/schema/", "llasta-rag/src/schema/"];
     let in_a_schema = schemas.iter().any(|path| source.path.starts_with(path));
     if !in_a_library || tests || in_a_schema {
         return Vec::new();
