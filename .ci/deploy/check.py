@@ -36,6 +36,7 @@ KUBERNETES = ["1.34", "1.37"]
 # The plain manifests, and what of the chart's values they are made with.
 PLAIN = {
     "llasta.yaml": ({}, "with a real vLLM, which needs a node with a GPU"),
+    "llasta-cuda.yaml": ({"faissWrap": {"gpu": {"enabled": True}}}, "with faiss-wrap and a real vLLM on a GPU each"),
     "llasta-without-gpu.yaml": ({"vllm": {"mode": "stand-in"}}, "with the stand-in in vLLM's place"),
 }
 
@@ -50,6 +51,9 @@ VARIANTS = {
     },
     "faiss-wrap on a GPU": {
         "faissWrap": {"gpu": {"enabled": True, "runtimeClassName": "nvidia"}, "download": True, "embedModel": "BAAI/bge-m3"}
+    },
+    "faiss-wrap on two GPUs": {
+        "faissWrap": {"gpu": {"enabled": True, "count": 2, "indexDevice": "cuda:all", "indexMemoryMib": 1024, "imageTag": "a-tag"}}
     },
     "without autoscaler": {"chatbotRag": {"autoscaling": {"enabled": False}}},
     "with callers named": {"networkPolicy": {"chatbotRagFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}},
@@ -68,6 +72,7 @@ REFUSED = {
     "a server outside without its address": {"vllm": {"mode": "external"}},
     "a misspelt value": {"chatbotRag": {"replica": 3}},
     "a number where a word belongs": {"telemetry": {"scrapeInterval": 15}},
+    "a GPU without its number": {"faissWrap": {"gpu": {"enabled": True, "indexDevice": "cuda"}}},
     "an endpoint without a scheme": {"telemetry": {"otlpEndpoint": "alloy:4317"}},
 }
 
@@ -133,9 +138,9 @@ def sent_to_builder(file, patterns):
     return sent
 
 
-def check_context():
+def check_context(dockerfile):
     """Whether cargo finds its way in what is sent to the builder."""
-    text = (DEPLOY / "docker/Dockerfile.dockerignore").read_text()
+    text = (DEPLOY / f"docker/{dockerfile}.dockerignore").read_text()
     patterns = [line for line in text.splitlines() if line and not line.startswith("#")]
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -148,19 +153,19 @@ def check_context():
         return lines(*metadata, "--manifest-path", f"{folder}/Cargo.toml")
 
 
-def check_docker():
-    found = lines(tool("hadolint"), relative(DEPLOY / "docker/Dockerfile"))
-    text = (DEPLOY / "docker/Dockerfile").read_text()
+def check_docker(name):
+    found = lines(tool("hadolint"), relative(DEPLOY / "docker" / name))
+    text = (DEPLOY / "docker" / name).read_text()
     manifest = (ROOT / "llasta-rag/Cargo.toml").read_text()
     features = re.search(r"^ARG FEATURES=(.*)$", text, re.MULTILINE).group(1).split(",")
     for feature in features:
         if not re.search(rf"^{re.escape(feature)} = \[", manifest, re.MULTILINE):
             found.append(f"llasta-rag has no feature {feature}")
-    found += check_context()
+    found += check_context(name)
     users = re.findall(r"^USER (.*)$", text, re.MULTILINE)
     if not users or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", users[-1]):
         found.append("the image's user is no number, or is root")
-    report(f"the Dockerfile, with the features {', '.join(features)}", found)
+    report(f"the {name}, with the features {', '.join(features)}", found)
 
 
 def check_hcl():
@@ -236,7 +241,7 @@ def render(chart, values):
 def plain_manifest(chart, name):
     values, what = PLAIN[name]
     # What only means something to Helm stays out.
-    values = {**values, "faissWrap": {"persistence": {"keep": False}}}
+    values = compose.over(values, {"faissWrap": {"persistence": {"keep": False}}})
     text = re.sub(r"(?m)^ *(app\.kubernetes\.io/managed-by|helm\.sh/chart): .*\n", "", render(chart, values))
     return f"""\
 # chatbot-rag, faiss-wrap and vLLM for those without Helm, {what}.
@@ -351,6 +356,17 @@ def check_compose():
     path = DEPLOY / "compose/compose.yaml"
     loaded = compose.load(path)
     report(f"the local stack: {len(loaded['services'])} services", compose.faults(loaded, path))
+    # What an override says is laid over the stack, as Compose does.
+    override = DEPLOY / "compose/compose.cuda.yaml"
+    together = compose.over(loaded, compose.load(override))
+    found = compose.faults(together, path)
+    devices = together["services"]["faiss-wrap"]["deploy"]["resources"].get("reservations", {}).get("devices", [])
+    if not any("gpu" in device["capabilities"] for device in devices):
+        found.append("faiss-wrap gets no GPU")
+    dockerfile = (DEPLOY / "compose" / together["services"]["faiss-wrap"]["build"]["context"]).resolve()
+    if not (dockerfile / together["services"]["faiss-wrap"]["build"]["dockerfile"]).is_file():
+        found.append("faiss-wrap is built from a Dockerfile that is not there")
+    report("the local stack with a GPU", found)
 
 
 def check_prometheus(rules):
@@ -372,7 +388,8 @@ def check_prometheus(rules):
 
 def main():
     check_yaml()
-    check_docker()
+    check_docker("Dockerfile")
+    check_docker("Dockerfile.cuda")
     check_hcl()
     check_secrets()
     check_chart("--write" in sys.argv[1:])

@@ -22,6 +22,13 @@ def load(path):
     return yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", path.read_text()))
 
 
+def over(base, override):
+    """What two files mean together: mappings are merged, anything else is replaced."""
+    if not (isinstance(base, dict) and isinstance(override, dict)):
+        return override
+    return {**base, **{key: over(base.get(key), value) for key, value in override.items()}}
+
+
 def faults(compose, path):
     """Everything that is wrong with the stack that was read from this file, one line each."""
     found = []
