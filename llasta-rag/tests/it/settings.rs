@@ -42,7 +42,7 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "EMBED_BASE_URL",
                 "EMBED_API_KEY",
                 "INDEX",
-                "auto, exact, faiss, or a factory string",
+                "auto, exact, faiss, milvus, or a factory string",
                 "RETRIEVAL",
                 "[default: dense]",
             ],
@@ -157,7 +157,7 @@ async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
         (
             &FAISS,
             &["--index", "foo"],
-            &["foo", "--index", "auto, exact, faiss, or a factory string"],
+            &["foo", "--index", "auto, exact, faiss, milvus, or a factory string"],
         ),
         (
             &FAISS,
@@ -245,7 +245,7 @@ async fn what_is_wrong_in_the_environment_is_named_with_what_is_allowed() {
             &FAISS,
             "INDEX",
             "foo",
-            &["auto, exact, faiss, or a factory string"],
+            &["auto, exact, faiss, milvus, or a factory string"],
         ),
         (&FAISS, "RETRIEVAL", "sparse", &["dense or hybrid"]),
         (&LLM, "LLM_CONCURRENCY", "0", &["1 to 65535"]),
