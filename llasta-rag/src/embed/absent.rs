@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use super::{EmbedError, Embedder, Embedding, Kinds, NeuralOptions};
+use crate::Device;
 
 fn missing(model: &str) -> EmbedError {
     EmbedError::NotCompiledIn {
@@ -29,6 +30,22 @@ impl NeuralEmbedder {
         Err(missing(model))
     }
 
+    /// Whether this build could run models on the device: the CPU it takes for possible, as what is
+    /// missing is said of the model.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Device`] for a GPU.
+    pub fn check_device(device: Device) -> Result<(), EmbedError> {
+        if matches!(device, Device::Cuda(_)) {
+            return Err(EmbedError::Device {
+                device: device.to_string(),
+                message: "this build has no CUDA: build it with cargo build -p llasta-rag --features cuda, or give --embed-device cpu".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
     /// Says which feature is missing.
     ///
     /// # Errors
@@ -36,6 +53,11 @@ impl NeuralEmbedder {
     /// Always [`EmbedError::NotCompiledIn`].
     pub fn open(model: &str, _options: &NeuralOptions) -> Result<Self, EmbedError> {
         Err(missing(model))
+    }
+
+    /// Cannot be called.
+    pub fn device(&self) -> Device {
+        match self.0 {}
     }
 
     /// Cannot be called.

@@ -11,7 +11,7 @@
 //! - `lexical.rs`: [`LexicalEmbedder`], which needs no model and no download;
 //! - `options.rs`: what can be chosen about a neural model, and all that it can give;
 //! - `model/`: [`NeuralEmbedder`], BERT and XLM-RoBERTa on the CPU (feature `candle`; `absent.rs`
-//!   stands in for it);
+//!   stands in for it) and on GPUs (feature `cuda`);
 //! - `tokens.rs`: [`TokenCounter`], which needs no weights;
 //! - `openai.rs`: [`OpenAiEmbedder`], a model behind a server;
 //! - `batcher.rs` and `cache.rs`: [`Batcher`] and [`QueryCache`], embedders around another one.
@@ -157,6 +157,14 @@ pub enum EmbedError {
         output: &'static str,
         /// The file that is missing.
         file: &'static str,
+    },
+    /// A device that cannot run the model.
+    #[error("the embedding model cannot be run on {device}: {message}")]
+    Device {
+        /// What was asked for.
+        device: String,
+        /// What is missing and what to do.
+        message: String,
     },
     /// As many calls wait for the model as may.
     #[error(

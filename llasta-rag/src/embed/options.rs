@@ -4,7 +4,10 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-/// In which type a model's weights are kept. Activations and sums are `f32` in either.
+use crate::Device;
+
+/// In which type a model's weights are kept. On the CPU activations and sums are `f32` in any; on a GPU
+/// activations have the type of the weights, and sums are `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WeightType {
     /// As trained: four bytes a weight.
@@ -12,6 +15,8 @@ pub enum WeightType {
     F32,
     /// The upper half of each `f32`: two bytes a weight, about three decimal digits.
     Bf16,
+    /// Two bytes a weight, about three and a half decimal digits; on GPUs only.
+    F16,
 }
 
 impl FromStr for WeightType {
@@ -21,7 +26,8 @@ impl FromStr for WeightType {
         match text {
             "f32" => Ok(Self::F32),
             "bf16" => Ok(Self::Bf16),
-            _ => Err("give f32 or bf16".to_owned()),
+            "f16" => Ok(Self::F16),
+            _ => Err("give f32, bf16 or f16".to_owned()),
         }
     }
 }
@@ -31,34 +37,32 @@ impl fmt::Display for WeightType {
         f.write_str(match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::F16 => "f16",
         })
     }
 }
 
 /// How a neural model is run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NeuralOptions {
-    /// Type of the weights.
-    pub weights: WeightType,
-    /// Threads of a forward pass; as many as there are cores if not given.
+    /// Where the model is run.
+    pub device: Device,
+    /// Type of the weights; `f32` on the CPU and `f16` on a GPU if not given.
+    pub weights: Option<WeightType>,
+    /// Threads of a forward pass on the CPU, and of the tokenizer; as many as there are cores if not
+    /// given.
     pub threads: Option<NonZeroUsize>,
-    /// Most tokens of one forward pass. A longer text has a pass of its own.
-    pub batch_tokens: usize,
+    /// Most tokens of one forward pass: [`BATCH_TOKENS`](Self::BATCH_TOKENS) or
+    /// [`GPU_BATCH_TOKENS`](Self::GPU_BATCH_TOKENS) if not given. A longer text has a pass of its own.
+    pub batch_tokens: Option<usize>,
 }
 
 impl NeuralOptions {
     /// Enough to keep the cores busy; more takes memory and no less time.
     pub const BATCH_TOKENS: usize = 4096;
-}
-
-impl Default for NeuralOptions {
-    fn default() -> Self {
-        Self {
-            weights: WeightType::F32,
-            threads: None,
-            batch_tokens: Self::BATCH_TOKENS,
-        }
-    }
+    /// Large enough for a GPU's matrix units, and small enough that a search does not wait long behind
+    /// a pass.
+    pub const GPU_BATCH_TOKENS: usize = 16_384;
 }
 
 /// Which outputs are wanted.

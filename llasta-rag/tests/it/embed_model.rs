@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use llasta_rag::Device;
 use llasta_rag::embed::{
     EmbedError, Embedder, Embedding, Kinds, NeuralEmbedder, NeuralOptions, WeightType,
     token_counter,
@@ -30,8 +31,16 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// On the CPU, also in a build that finds a GPU: `tests/gpu/` compares the two.
+fn options() -> NeuralOptions {
+    NeuralOptions {
+        device: Device::Cpu,
+        ..NeuralOptions::default()
+    }
+}
+
 fn open(name: &str) -> NeuralEmbedder {
-    NeuralEmbedder::open(folder(name).to_str().unwrap(), &NeuralOptions::default()).unwrap()
+    NeuralEmbedder::open(folder(name).to_str().unwrap(), &options()).unwrap()
 }
 
 fn expected(name: &str) -> Vec<Expected> {
@@ -78,9 +87,9 @@ fn a_batch_gives_the_same_whatever_its_order_and_however_it_is_cut() {
         let expected = expected(model);
         let whole = open(model);
         let options = NeuralOptions {
-            batch_tokens: 50,
+            batch_tokens: Some(50),
             threads: std::num::NonZeroUsize::new(1),
-            ..NeuralOptions::default()
+            ..options()
         };
         let path = folder(model);
         let cut = NeuralEmbedder::open(path.to_str().unwrap(), &options).unwrap();
@@ -168,8 +177,8 @@ fn a_checkpoint_without_heads_refuses_their_outputs_and_says_which_file_is_missi
 fn half_precision_stays_near_and_is_not_the_same() {
     for model in MODELS {
         let options = NeuralOptions {
-            weights: WeightType::Bf16,
-            ..NeuralOptions::default()
+            weights: Some(WeightType::Bf16),
+            ..options()
         };
         let path = folder(model);
         let embedder = NeuralEmbedder::open(path.to_str().unwrap(), &options).unwrap();
@@ -184,6 +193,40 @@ fn half_precision_stays_near_and_is_not_the_same() {
             assert!(cosine > 0.99, "{model}, {}: {cosine}", expected.text);
         }
         assert!(vectors.iter().zip(&expected).any(|(a, b)| *a != b.dense));
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn left_to_choose_a_build_without_cuda_takes_the_cpu_and_refuses_what_is_for_gpus() {
+    let chosen = NeuralEmbedder::open(
+        folder("bert-tiny").to_str().unwrap(),
+        &NeuralOptions::default(),
+    );
+    assert_eq!(chosen.unwrap().device(), Device::Cpu);
+    let refused = |device, weights| {
+        let options = NeuralOptions {
+            device,
+            weights,
+            ..NeuralOptions::default()
+        };
+        let path = folder("bert-tiny");
+        let opened = NeuralEmbedder::open(path.to_str().unwrap(), &options);
+        let error = opened.map(|_| ()).unwrap_err();
+        assert!(matches!(error, EmbedError::Device { .. }), "{error}");
+        error.to_string()
+    };
+    let message = refused(Device::Cuda(0), None);
+    assert!(
+        message.contains("cuda:0") && message.contains("--features cuda"),
+        "{message}"
+    );
+    for device in [Device::Auto, Device::Cpu] {
+        let message = refused(device, Some(WeightType::F16));
+        assert!(
+            message.contains("f16") && message.contains("--embed-dtype bf16"),
+            "{message}"
+        );
     }
 }
 
@@ -388,7 +431,7 @@ fn a_damaged_checkpoint_is_refused_with_the_file_and_what_is_wrong() {
     for (model, damage, words) in cases {
         let copy = copy(model);
         damage(copy.path());
-        let opened = NeuralEmbedder::open(copy.path().to_str().unwrap(), &NeuralOptions::default());
+        let opened = NeuralEmbedder::open(copy.path().to_str().unwrap(), &options());
         let message = opened.map(|_| ()).unwrap_err().to_string();
         for word in words {
             assert!(message.contains(word), "{model}: no {word:?} in: {message}");
@@ -429,7 +472,7 @@ fn minilm_gives_the_vectors_of_sentence_transformers() {
     let reference = std::fs::read_to_string(variable("LLASTA_TEST_MINILM_REFERENCE")).unwrap();
     let reference: Reference = serde_json::from_str(&reference).unwrap();
     let folder = variable("LLASTA_TEST_MINILM");
-    let embedder = NeuralEmbedder::open(&folder, &NeuralOptions::default()).unwrap();
+    let embedder = NeuralEmbedder::open(&folder, &options()).unwrap();
     assert_eq!(embedder.model(), reference.model);
     assert_eq!(embedder.dimension(), 384);
     assert!(reference.sentences.len() >= 100);

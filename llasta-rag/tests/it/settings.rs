@@ -34,6 +34,8 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "[default: llasta-data]",
                 "EMBED_MODEL",
                 "llasta/lexical-hash-1024",
+                "EMBED_DEVICE",
+                "[default: auto]",
                 "EMBED_DTYPE",
                 "EMBED_THREADS",
                 "EMBED_BATCH_TOKENS",
@@ -131,9 +133,26 @@ async fn help(command: &[&str], environment: &[(&str, &str)]) -> String {
     help.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Before anything is read or started, so that it does not matter that there is no such model.
+#[cfg(not(feature = "cuda"))]
+#[tokio::test]
+async fn a_gpu_is_refused_by_a_build_without_cuda_which_names_the_feature() {
+    for model in ["llasta/lexical-hash-1024", "BAAI/bge-m3"] {
+        let more = ["--embed-device", "cuda:0", "--embed-model", model];
+        let arguments: Vec<_> = FAISS.iter().chain(&more).copied().collect();
+        let ended = run(&arguments, &[]).await;
+        ended.expect(2).complains(&[
+            "--embed-device (EMBED_DEVICE)",
+            "cuda:0",
+            "--features cuda",
+            "--embed-device cpu",
+        ]);
+    }
+}
+
 #[tokio::test]
 async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
-    let bad: [(&[&str], &[&str], &[&str]); 19] = [
+    let bad: [(&[&str], &[&str], &[&str]); 20] = [
         (
             &FAISS,
             &["--nonsense"],
@@ -166,8 +185,13 @@ async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
         ),
         (
             &FAISS,
-            &["--embed-dtype", "f16"],
-            &["f16", "--embed-dtype", "f32 or bf16"],
+            &["--embed-dtype", "int8"],
+            &["int8", "--embed-dtype", "f32, bf16 or f16"],
+        ),
+        (
+            &FAISS,
+            &["--embed-device", "gpu"],
+            &["gpu", "--embed-device", "auto, cpu", "cuda:0"],
         ),
         (
             &FAISS,

@@ -6,6 +6,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
+use llasta_rag::Device;
 use llasta_rag::embed::WeightType;
 
 use super::super::values::{at_least, url, whole};
@@ -22,17 +23,29 @@ pub(crate) struct EmbedArgs {
     )]
     pub(crate) embed_model: String,
 
-    /// Type of the model's weights in memory: f32 or bf16. bf16 takes half of the memory.
-    #[arg(long, env = "EMBED_DTYPE", default_value = "f32", value_name = "TYPE")]
-    pub(crate) embed_dtype: WeightType,
+    /// Where the model is run: cpu, cuda:N (GPU N, in a build with the feature cuda), or auto (the first
+    /// GPU if it can be used, and else the CPU, which is logged).
+    #[arg(
+        long,
+        env = "EMBED_DEVICE",
+        default_value = "auto",
+        value_name = "DEVICE"
+    )]
+    pub(crate) embed_device: Device,
 
-    /// Threads of the model [default: as many as there are cores]
+    /// Type of the model's weights in memory: f32, bf16 or, on a GPU, f16; the latter two take half of
+    /// the memory [default: f32 on the CPU, f16 on a GPU]
+    #[arg(long, env = "EMBED_DTYPE", value_name = "TYPE")]
+    pub(crate) embed_dtype: Option<WeightType>,
+
+    /// Threads of the model on the CPU, and of its tokenizer [default: as many as there are cores]
     #[arg(long, env = "EMBED_THREADS", value_parser = threads, value_name = "N")]
     pub(crate) embed_threads: Option<NonZeroUsize>,
 
-    /// Most tokens that go through the model at a time; concurrent searches share a pass.
-    #[arg(long, env = "EMBED_BATCH_TOKENS", default_value_t = 1024, value_parser = at_least(1_usize), value_name = "N")]
-    pub(crate) embed_batch_tokens: usize,
+    /// Most tokens that go through the model at a time; concurrent searches share a pass
+    /// [default: 1024 on the CPU, 16384 on a GPU]
+    #[arg(long, env = "EMBED_BATCH_TOKENS", value_parser = at_least(1_usize), value_name = "N")]
+    pub(crate) embed_batch_tokens: Option<usize>,
 
     /// Requests that wait for the model; others are answered 503.
     #[arg(long, env = "EMBED_QUEUE", default_value_t = 256, value_parser = at_least(1_usize), value_name = "N")]

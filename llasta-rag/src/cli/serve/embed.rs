@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use llasta_rag::Device;
 use llasta_rag::embed::{
     BatchLimits, Batcher, EmbedError, Embedder, LexicalEmbedder, NeuralEmbedder, NeuralOptions,
     OpenAiEmbedder, OpenAiOptions, QueryCache,
@@ -15,7 +16,21 @@ use super::super::failure::Failure;
 /// Refuses a name that no model can have, before anything is started.
 pub(super) fn check(arguments: &EmbedArgs) -> Result<(), Failure> {
     let model = arguments.embed_model.as_str();
+    let device = arguments.embed_device;
+    let refused =
+        |error: EmbedError| Failure::setting(format!("--embed-device (EMBED_DEVICE): {error}"));
+    NeuralEmbedder::check_device(device).map_err(refused)?;
     if server(arguments).is_some() || LexicalEmbedder::of_name(model).is_some() {
+        if matches!(device, Device::Cuda(_)) {
+            return Err(Failure::setting(format!(
+                "--embed-device (EMBED_DEVICE): {device} runs neural models, and {model} is {}: give --embed-device auto, or a model such as BAAI/bge-m3",
+                if server(arguments).is_some() {
+                    "run by the server of --embed-base-url"
+                } else {
+                    "none"
+                }
+            )));
+        }
         return Ok(());
     }
     NeuralEmbedder::check_name(model)
@@ -57,15 +72,22 @@ pub(in crate::cli) fn embedder(
 
 fn neural(arguments: &EmbedArgs) -> Result<Arc<dyn Embedder>, EmbedError> {
     let options = NeuralOptions {
+        device: arguments.embed_device,
         weights: arguments.embed_dtype,
         threads: arguments.embed_threads,
         batch_tokens: arguments.embed_batch_tokens,
     };
     let neural = NeuralEmbedder::open(&arguments.embed_model, &options)?;
+    let tokens = arguments
+        .embed_batch_tokens
+        .unwrap_or(match neural.device() {
+            Device::Cuda(_) => NeuralOptions::GPU_BATCH_TOKENS,
+            Device::Auto | Device::Cpu => BatchLimits::default().tokens,
+        });
     // The first pass touches all weights and starts all threads.
     neural.embed(&["The model is warm when it has been run once."])?;
     let limits = BatchLimits {
-        tokens: arguments.embed_batch_tokens,
+        tokens,
         queue: arguments.embed_queue,
     };
     Ok(Arc::new(Batcher::new(Arc::new(neural), limits)?))

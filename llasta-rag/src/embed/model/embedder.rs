@@ -2,31 +2,26 @@
 
 use rayon::ThreadPool;
 
-use super::super::{EmbedError, Embedder, Embedding, Kinds, NeuralOptions, WeightType, normalise};
+use super::super::{EmbedError, Embedder, Embedding, Kinds, NeuralOptions, normalise};
 use super::NeuralTokenizer;
-use super::config::{Config, Pooling};
-use super::encoder::{Encoder, Linear, Rows, ranges};
+use super::backend::{Backend, GPUS};
+use super::config::Config;
 use super::files::Files;
-use super::kernels::Activation;
+use super::output::{MULTI_VECTOR, Output, SPARSE};
 use super::tokenizer::Tokens;
-use super::weights::Weights;
+use crate::Device;
 
-/// An encoder of the BERT family on the CPU, such as bge-m3 or all-MiniLM-L6-v2.
+/// An encoder of the BERT family, such as bge-m3 or all-MiniLM-L6-v2, on the CPU or on a GPU.
 #[derive(Debug)]
 pub struct NeuralEmbedder {
     model: String,
     config: Config,
     tokenizer: NeuralTokenizer,
-    encoder: Encoder,
-    sparse: Option<Linear>,
-    multi_vector: Option<Linear>,
+    backend: Backend,
     no_words: Vec<u32>,
     batch_tokens: usize,
     pool: ThreadPool,
 }
-
-const SPARSE: &str = "sparse_linear.pt";
-const MULTI_VECTOR: &str = "colbert_linear.pt";
 
 impl NeuralEmbedder {
     /// Whether this build has neural models.
@@ -41,14 +36,31 @@ impl NeuralEmbedder {
         Files::check_name(model)
     }
 
+    /// Whether this build could run models on the device, whatever the machine has.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedError::Device`] for a GPU in a build without the feature `cuda`.
+    pub fn check_device(device: Device) -> Result<(), EmbedError> {
+        if GPUS || !matches!(device, Device::Cuda(_)) {
+            return Ok(());
+        }
+        Err(EmbedError::Device {
+            device: device.to_string(),
+            message: "this build has no CUDA: build it with cargo build -p llasta-rag --features cuda, or give --embed-device cpu".to_owned(),
+        })
+    }
+
     /// Loads a model from a folder or a Hugging Face repository (`owner/name`, or
     /// `owner/name@revision`), which is downloaded to the hub's cache (`HF_HOME`, `HF_TOKEN`) unless
     /// it is there or `HF_HUB_OFFLINE` is set.
     ///
     /// # Errors
     ///
-    /// A model that cannot be found, is damaged, or is of a kind that cannot be run.
+    /// A model that cannot be found, is damaged, or is of a kind that cannot be run, and
+    /// [`EmbedError::Device`] where the device cannot run it.
     pub fn open(model: &str, options: &NeuralOptions) -> Result<Self, EmbedError> {
+        Self::check_device(options.device)?;
         let files = Files::open(model)?;
         let config = Config::read(&files)?;
         let tokenizer = NeuralTokenizer::read(&files, &config)?;
@@ -61,26 +73,21 @@ impl NeuralEmbedder {
                 model: files.name().to_owned(),
                 message: format!("its threads cannot be started: {error}"),
             })?;
-        let kind = options.weights;
-        let (encoder, sparse, multi_vector) = pool.install(|| {
-            let weights = Weights::of_encoder(&files)?;
-            Ok::<_, EmbedError>((
-                Encoder::read(&weights, &config, kind)?,
-                head(&files, SPARSE, &config, 1)?,
-                head(&files, MULTI_VECTOR, &config, config.hidden)?,
-            ))
-        })?;
+        let (backend, batch_tokens) = Backend::read(&files, &config, options, &pool)?;
         Ok(Self {
             model: files.name().to_owned(),
             no_words: tokenizer.no_words(),
             config,
             tokenizer,
-            encoder,
-            sparse,
-            multi_vector,
-            batch_tokens: options.batch_tokens.max(1),
+            backend,
+            batch_tokens,
             pool,
         })
+    }
+
+    /// Where the model is run: never [`Device::Auto`].
+    pub fn device(&self) -> Device {
+        self.backend.device()
     }
 
     /// All that the model gives of each text: bge-m3's three kinds of output.
@@ -94,10 +101,10 @@ impl NeuralEmbedder {
             output,
             file,
         };
-        if kinds.sparse && self.sparse.is_none() {
+        if kinds.sparse && !self.backend.has_sparse() {
             return Err(no_head("lexical weights", SPARSE));
         }
-        if kinds.multi_vector && self.multi_vector.is_none() {
+        if kinds.multi_vector && !self.backend.has_multi_vector() {
             return Err(no_head("vector per token", MULTI_VECTOR));
         }
         self.pool.install(|| self.embed_in_pool(texts, kinds))
@@ -127,7 +134,7 @@ impl NeuralEmbedder {
                 sum <= self.batch_tokens
             });
             let end = begin + fits.count().max(1);
-            let made = self.forward(&tokens[begin..end], kinds);
+            let made = self.forward(&tokens[begin..end], kinds)?;
             for (&at, embedding) in places[begin..end].iter().zip(made) {
                 embeddings[at] = embedding;
             }
@@ -153,71 +160,29 @@ impl NeuralEmbedder {
     }
 
     /// One pass. No text is empty: the special tokens are there at least.
-    fn forward(&self, tokens: &[Tokens], kinds: Kinds) -> Vec<Embedding> {
-        let hidden = self.config.hidden;
+    fn forward(&self, tokens: &[Tokens], kinds: Kinds) -> Result<Vec<Embedding>, EmbedError> {
         let ids: Vec<_> = tokens.iter().map(|text| text.ids.as_slice()).collect();
-        let first_only =
-            self.config.pooling == Pooling::Cls && !kinds.sparse && !kinds.multi_vector;
-        let (rows, ranges) = if first_only {
-            let ranges = (0..ids.len()).map(|at| at..at + 1).collect();
-            (Rows::First, ranges)
-        } else {
-            (Rows::All, ranges(&ids))
+        let failed = |message| EmbedError::Model {
+            model: self.model.clone(),
+            message,
         };
-        let states = self.encoder.run(&ids, rows);
-        let weights = self.sparse.as_ref().filter(|_| kinds.sparse).map(|head| {
-            let mut weights = vec![0.0; states.len() / hidden];
-            head.run(&states, Activation::None, &mut weights);
-            weights
-        });
-        let vectors = self.multi_vector.as_ref().filter(|_| kinds.multi_vector);
-        let vectors = vectors.map(|head| {
-            let mut vectors = vec![0.0; states.len()];
-            head.run(&states, Activation::None, &mut vectors);
-            vectors
-        });
-        let texts = ranges.into_iter().zip(tokens).map(|(range, tokens)| {
-            let part = |all: &[f32]| all[range.start * hidden..range.end * hidden].to_vec();
+        let outputs = self.backend.run(&ids, kinds).map_err(failed)?;
+        let embeddings = outputs.into_iter().zip(tokens).map(|(output, tokens)| {
+            let Output {
+                pooled: mut dense,
+                weights,
+                vectors,
+            } = output;
+            normalise(&mut dense);
             Embedding {
-                dense: if kinds.dense {
-                    self.pool(&part(&states))
-                } else {
-                    Vec::new()
-                },
-                sparse: weights
-                    .as_ref()
-                    .map(|weights| self.lexical(&tokens.ids, &weights[range.clone()]))
-                    .unwrap_or_default(),
-                multi_vector: vectors
-                    .as_ref()
-                    .map(|vectors| rows_after_first(&part(vectors), hidden))
-                    .unwrap_or_default(),
+                dense,
+                sparse: self.lexical(&tokens.ids, &weights),
+                multi_vector: rows_after_first(&vectors, self.config.hidden),
                 tokens: tokens.ids.len(),
                 truncated: tokens.truncated,
             }
         });
-        texts.collect()
-    }
-
-    fn pool(&self, states: &[f32]) -> Vec<f32> {
-        let mut rows = states.chunks_exact(self.config.hidden);
-        let mut vector = rows.next().unwrap_or_default().to_vec();
-        match self.config.pooling {
-            Pooling::Cls => {}
-            // The mean has the direction of the sum, and the length becomes 1.
-            Pooling::Mean => rows.for_each(|row| {
-                for (sum, value) in vector.iter_mut().zip(row) {
-                    *sum += value;
-                }
-            }),
-            Pooling::Max => rows.for_each(|row| {
-                for (most, &value) in vector.iter_mut().zip(row) {
-                    *most = most.max(value);
-                }
-            }),
-        }
-        normalise(&mut vector);
-        vector
+        Ok(embeddings.collect())
     }
 
     /// The largest weight above 0 of each token id that is a word.
@@ -250,27 +215,6 @@ impl NeuralEmbedder {
         let embeddings = self.embed_kinds(texts, Kinds::DENSE)?;
         Ok(embeddings.into_iter().map(|one| one.dense).collect())
     }
-}
-
-/// A linear layer of its own file, if the checkpoint has it.
-fn head(
-    files: &Files,
-    file: &'static str,
-    config: &Config,
-    columns: usize,
-) -> Result<Option<Linear>, EmbedError> {
-    let Some(weights) = Weights::of_head(files, file)? else {
-        return Ok(None);
-    };
-    let weight = weights.get("weight", &[columns, config.hidden])?;
-    let bias = if weights.has("bias") {
-        weights.get("bias", &[columns])?
-    } else {
-        vec![0.0; columns]
-    };
-    // Small, and what it gives is compared with a threshold: never rounded.
-    let linear = Linear::new(&weight, bias, config.hidden, WeightType::F32);
-    Ok(Some(linear))
 }
 
 fn rows_after_first(vectors: &[f32], width: usize) -> Vec<Vec<f32>> {

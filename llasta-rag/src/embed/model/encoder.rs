@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::{EmbedError, WeightType};
+use super::super::EmbedError;
 use super::config::Config;
-use super::kernels::{Activation, Attention, Matrix, Norm, add_norm, bf16, norm};
+use super::kernels::{Activation, Attention, Matrix, Norm, Stored, add_norm, bf16, norm};
 use super::weights::Weights;
 
 /// A BERT or XLM-RoBERTa encoder.
@@ -52,7 +52,7 @@ pub(super) struct Linear {
 }
 
 impl Linear {
-    pub(super) fn new(weight: &[f32], bias: Vec<f32>, depth: usize, kind: WeightType) -> Self {
+    pub(super) fn new(weight: &[f32], bias: Vec<f32>, depth: usize, kind: Stored) -> Self {
         Self {
             matrix: Matrix::new(weight, depth, kind),
             bias,
@@ -78,15 +78,15 @@ impl Encoder {
     pub(super) fn read(
         weights: &Weights<'_>,
         config: &Config,
-        kind: WeightType,
+        kind: Stored,
     ) -> Result<Self, EmbedError> {
         let hidden = config.hidden;
         let norm = |name: &str| read_norm(weights, name, config);
         let word = "embeddings.word_embeddings.weight";
         let words = weights.get(word, &[config.vocabulary, hidden])?;
         let words = match kind {
-            WeightType::F32 => Table::F32(words),
-            WeightType::Bf16 => Table::Bf16(words.iter().map(|&value| bf16(value)).collect()),
+            Stored::F32 => Table::F32(words),
+            Stored::Bf16 => Table::Bf16(words.iter().map(|&value| bf16(value)).collect()),
         };
         let mut positions = weights.get(
             "embeddings.position_embeddings.weight",
@@ -280,7 +280,7 @@ impl Layer {
     fn read(
         weights: &Weights<'_>,
         config: &Config,
-        kind: WeightType,
+        kind: Stored,
         index: usize,
     ) -> Result<Self, EmbedError> {
         let hidden = config.hidden;
@@ -330,7 +330,11 @@ impl Layer {
     }
 }
 
-fn read_norm(weights: &Weights<'_>, name: &str, config: &Config) -> Result<Norm, EmbedError> {
+pub(super) fn read_norm(
+    weights: &Weights<'_>,
+    name: &str,
+    config: &Config,
+) -> Result<Norm, EmbedError> {
     // Checkpoints from TensorFlow call them gamma and beta.
     let old = !weights.has(&format!("{name}.weight")) && weights.has(&format!("{name}.gamma"));
     let (weight, bias) = if old {

@@ -98,10 +98,15 @@ impl<'a> Weights<'a> {
         }
     }
 
+    /// A refusal because of what the file holds.
+    pub(super) fn refuse(&self, message: String) -> EmbedError {
+        self.files.damaged(self.file, message)
+    }
+
     /// A tensor's numbers, in the order of its rows.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EmbedError> {
         let full = format!("{}{name}", self.prefix);
-        let refuse = |message: String| self.files.damaged(self.file, message);
+        let refuse = |message: String| self.refuse(message);
         let tensor = match &self.tensors {
             Tensors::Safetensors {
                 path,

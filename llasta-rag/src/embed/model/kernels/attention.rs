@@ -5,7 +5,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::super::super::WeightType;
+use super::gemm::Stored;
 use super::gemm::{Activation, After, GROUP, Left, Right, product};
 use super::{Aligned, rows};
 
@@ -77,7 +77,7 @@ impl WithSimd for Task<'_> {
         let values = self.values::<S>(values_at);
         let side = |panels, depth| Right {
             panels,
-            kind: WeightType::F32,
+            kind: Stored::F32,
             depth,
             first: 0,
         };

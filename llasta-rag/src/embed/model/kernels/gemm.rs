@@ -11,7 +11,6 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::super::super::WeightType;
 use super::{Aligned, math};
 
 /// Columns of the left-hand side that are multiplied at a time: a strip and a panel of them stay in
@@ -24,7 +23,15 @@ const ROWS: usize = 96;
 /// filled up with zeros to a multiple of it.
 pub(super) const GROUP: usize = 8;
 
-impl WeightType {
+/// In which type a right-hand side lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Stored {
+    F32,
+    /// The upper half of each `f32`.
+    Bf16,
+}
+
+impl Stored {
     /// How many `f32` places hold so many numbers of a column.
     fn places(self, depth: usize) -> usize {
         let padded = depth.next_multiple_of(GROUP);
@@ -49,7 +56,7 @@ pub(in super::super) enum Activation {
 #[derive(Debug)]
 pub(in super::super) struct Matrix {
     panels: Aligned,
-    kind: WeightType,
+    kind: Stored,
     depth: usize,
     columns: usize,
     /// Columns of a panel.
@@ -71,7 +78,7 @@ pub(super) fn panel_width() -> usize {
 
 impl Matrix {
     /// Lays out a linear layer's weight, which comes as `columns` rows of `depth` (the order of `PyTorch`).
-    pub(in super::super) fn new(weight: &[f32], depth: usize, kind: WeightType) -> Self {
+    pub(in super::super) fn new(weight: &[f32], depth: usize, kind: Stored) -> Self {
         let columns = weight.len() / depth.max(1);
         let width = panel_width();
         let deep = kind.places(depth);
@@ -84,12 +91,12 @@ impl Matrix {
                 for (column, row) in rows.chunks_exact(depth).enumerate() {
                     let places = panel[column..].iter_mut().step_by(width);
                     match kind {
-                        WeightType::F32 => {
+                        Stored::F32 => {
                             for (place, &value) in places.zip(row) {
                                 *place = value;
                             }
                         }
-                        WeightType::Bf16 => {
+                        Stored::Bf16 => {
                             for (place, pair) in places.zip(row.chunks(2)) {
                                 *place = pair_of(pair[0], pair.get(1).copied().unwrap_or(0.0));
                             }
@@ -227,7 +234,7 @@ pub(super) struct Left<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Right<'a> {
     pub(super) panels: &'a [f32],
-    pub(super) kind: WeightType,
+    pub(super) kind: Stored,
     pub(super) depth: usize,
     pub(super) first: usize,
 }
@@ -340,7 +347,7 @@ fn pack(left: Left<'_>, columns: Range<usize>, heights: &[usize], rows: usize, s
 struct Place<'a> {
     first: bool,
     last: bool,
-    kind: WeightType,
+    kind: Stored,
     after: After<'a>,
 }
 
@@ -355,8 +362,8 @@ fn tile<S: Simd, const HEIGHT: usize>(
     out: &mut [&mut [f32]],
 ) {
     let sums = match place.kind {
-        WeightType::F32 => sums_f32::<S, HEIGHT>(simd, strip, panel),
-        WeightType::Bf16 => sums_bf16::<S, HEIGHT>(simd, strip, panel),
+        Stored::F32 => sums_f32::<S, HEIGHT>(simd, strip, panel),
+        Stored::Bf16 => sums_bf16::<S, HEIGHT>(simd, strip, panel),
     };
     let lanes = S::F32_LANES;
     for (row, sums) in out.iter_mut().zip(sums) {

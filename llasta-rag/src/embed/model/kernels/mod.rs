@@ -18,7 +18,7 @@ mod math;
 mod rows;
 
 pub(super) use self::attention::Attention;
-pub(super) use self::gemm::{Activation, Matrix, bf16};
+pub(super) use self::gemm::{Activation, Matrix, Stored, bf16};
 pub(super) use self::rows::{Norm, add_norm, norm};
 
 /// `f32`s that begin at a cache line: a load of 64 bytes that crosses two lines costs twice as much.

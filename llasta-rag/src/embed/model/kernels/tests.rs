@@ -1,5 +1,5 @@
-use super::super::super::WeightType;
 use super::attention::Attention;
+use super::gemm::Stored;
 use super::gemm::{Activation, Matrix, bf16};
 use super::{Norm, add_norm};
 
@@ -80,7 +80,7 @@ fn a_product_of_any_shape_is_what_its_definition_says() {
         let left = numbers(rows * depth, 1);
         let weight = numbers(columns * depth, 2);
         let bias = numbers(columns, 3);
-        let matrix = Matrix::new(&weight, depth, WeightType::F32);
+        let matrix = Matrix::new(&weight, depth, Stored::F32);
         for activation in [Activation::None, Activation::Gelu] {
             let mut out = vec![f32::NAN; rows * columns];
             matrix.multiply(&left, &bias, activation, 0..columns, &mut out);
@@ -91,7 +91,7 @@ fn a_product_of_any_shape_is_what_its_definition_says() {
             .iter()
             .map(|&value| f32::from_bits(u32::from(bf16(value)) << 16))
             .collect();
-        let matrix = Matrix::new(&weight, depth, WeightType::Bf16);
+        let matrix = Matrix::new(&weight, depth, Stored::Bf16);
         let mut out = vec![f32::NAN; rows * columns];
         matrix.multiply(&left, &bias, Activation::None, 0..columns, &mut out);
         let expected = linear(&left, &rounded, &bias, depth, Activation::None);
@@ -105,7 +105,7 @@ fn columns_can_be_left_out_at_the_beginning() {
     let left = numbers(7 * depth, 1);
     let weight = numbers(columns * depth, 2);
     let bias = numbers(columns, 3);
-    let matrix = Matrix::new(&weight, depth, WeightType::F32);
+    let matrix = Matrix::new(&weight, depth, Stored::F32);
     assert!(matrix.can_begin_at(64));
     let mut out = vec![f32::NAN; 7 * 128];
     matrix.multiply(&left, &bias, Activation::None, 64..columns, &mut out);
