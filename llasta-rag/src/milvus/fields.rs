@@ -86,8 +86,11 @@ pub(super) fn check(item: &StoredItem, dimension: usize) -> Result<(), MilvusErr
 
 /// Roughly the bytes that an item takes in a call.
 pub(super) fn weight(item: &StoredItem) -> usize {
-    // Metadata is not written out for this; it is short.
-    item.id.len() + item.text.len() + item.vector.len() * size_of::<f32>() + 256
+    let facets = facets::of(&item.metadata).len() * facets::LENGTH;
+    let vector = item.vector.len() * size_of::<f32>();
+    // What a field costs beside what is in it.
+    let rest = 64;
+    item.id.len() + item.text.len() + item.metadata.to_string().len() + facets + vector + rest
 }
 
 /// Items as columns, under these keys.

@@ -124,9 +124,8 @@ impl MilvusItems {
                 bytes <= PART
             });
             let to = from + fit.count().max(1);
-            let columns = fields::columns(&keys[from..to], &items[from..to]);
             self.link.call(Operation::Upsert, |client| {
-                let columns = columns.clone();
+                let columns = fields::columns(&keys[from..to], &items[from..to]);
                 async move {
                     let insert = InsertRequest::builder()
                         .collection_name(&self.config().collection)
@@ -166,7 +165,8 @@ impl MilvusItems {
     fn owners(&self, keys: &[u64]) -> Result<Vec<(u64, String)>, MilvusError> {
         let mut owners = Vec::new();
         for keys in keys.chunks(KEYS) {
-            let results = self.query(&among(keys), &[KEY, ID], None)?;
+            let strong = ConsistencyLevel::Strong;
+            let results = self.query(&among(keys), &[KEY, ID], None, strong)?;
             let rows = Rows::of(&results)?;
             owners.extend(rows.keys().zip(rows.ids()?.iter().cloned()));
         }
@@ -202,7 +202,8 @@ impl MilvusItems {
         let mut keys = Vec::new();
         let mut last = 0;
         loop {
-            let results = self.page(Some(filter), last, MOST, &[KEY])?;
+            let strong = ConsistencyLevel::Strong;
+            let results = self.page(Some(filter), last, MOST, &[KEY], strong)?;
             let found = Rows::of(&results)?.keys();
             let before = (last, keys.len());
             for key in found {

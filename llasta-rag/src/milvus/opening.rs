@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use milvus::v2::error::Error as SdkError;
-use milvus::v2::request::collection::{CreateCollectionRequest, DescribeCollectionRequest};
+use milvus::v2::request::collection::{
+    CreateCollectionRequest, DescribeCollectionRequest, GetLoadStateRequest,
+};
 use milvus::v2::request::index::{
     CreateIndexRequest, CreateIndexRequestBuilder, DescribeIndexRequest,
 };
 use milvus::v2::request::partition::{CreatePartitionRequest, HasPartitionRequest};
-use milvus::v2::{CollectionDesc, ConsistencyLevel, IndexParam, IndexType, MetricType};
+use milvus::v2::{CollectionDesc, ConsistencyLevel, IndexParam, IndexType, LoadState, MetricType};
 use serde::{Deserialize, Serialize};
 
 use super::fields::{FACETS, VECTOR, schema};
@@ -17,7 +19,7 @@ use super::{MilvusError, MilvusIndexKind};
 use crate::store::VectorSpace;
 
 /// Where the space is recorded among the collection's properties.
-const PROPERTY: &str = "llasta.space";
+const PROPERTY: &str = "llasta_space";
 
 /// The version of the collection's fields.
 const FORMAT: u32 = 1;
@@ -95,7 +97,7 @@ fn finish(link: &Link, space: VectorSpace) -> Result<Found, MilvusError> {
     if let Some(partition) = &link.config().partition {
         prepare_partition(link, partition)?;
     }
-    link.call(Operation::Manage("load"), |_| link.load())?;
+    load(link)?;
     Ok(Found { space, index })
 }
 
@@ -287,6 +289,20 @@ fn prepare_partition(link: &Link, partition: &str) -> Result<(), MilvusError> {
         return made;
     }
     Ok(())
+}
+
+/// Takes the collection into memory, unless it is there: somebody may have asked for several replicas of it.
+fn load(link: &Link) -> Result<(), MilvusError> {
+    let state = link.call(Operation::Manage("describe"), |client| async move {
+        let request = GetLoadStateRequest::builder()
+            .collection_name(&link.config().collection)
+            .build()?;
+        Ok(client.get_load_state(request).await?.state())
+    })?;
+    if state == LoadState::Loaded {
+        return Ok(());
+    }
+    link.call(Operation::Manage("load"), |_| link.load())
 }
 
 fn missing(link: &Link) -> MilvusError {

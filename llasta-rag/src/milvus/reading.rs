@@ -26,7 +26,12 @@ impl MilvusItems {
     pub fn get(&self, keys: &[u64]) -> Result<Vec<Row>, MilvusError> {
         let mut found = HashMap::with_capacity(keys.len());
         for keys in keys.chunks(PAGE) {
-            let results = self.query(&among(keys), &[KEY, ID, TEXT, METADATA], None)?;
+            let results = self.query(
+                &among(keys),
+                &[KEY, ID, TEXT, METADATA],
+                None,
+                self.consistency(),
+            )?;
             let rows = Rows::of(&results)?;
             let parts = rows.ids()?.iter().zip(rows.texts()?).zip(rows.metadata()?);
             for (key, ((id, text), metadata)) in rows.keys().zip(parts) {
@@ -51,7 +56,7 @@ impl MilvusItems {
     pub fn vectors(&self, keys: &[u64]) -> Result<Vec<(u64, Vec<f32>)>, MilvusError> {
         let mut found = HashMap::with_capacity(keys.len());
         for keys in keys.chunks(PAGE) {
-            let results = self.query(&among(keys), &[KEY, VECTOR], None)?;
+            let results = self.query(&among(keys), &[KEY, VECTOR], None, self.consistency())?;
             let rows = Rows::of(&results)?;
             found.extend(rows.keys().zip(rows.vectors()?.iter().cloned()));
         }
@@ -74,7 +79,13 @@ impl MilvusItems {
         while named.len() < limit {
             let last = named.last().map_or(after, |named: &Named| named.key);
             let asked = (limit - named.len()).min(PAGE);
-            let results = self.page(filter, last, asked, &[KEY, ID, METADATA])?;
+            let results = self.page(
+                filter,
+                last,
+                asked,
+                &[KEY, ID, METADATA],
+                self.consistency(),
+            )?;
             let rows = Rows::of(&results)?;
             let parts = rows.ids()?.iter().zip(rows.metadata()?);
             let found = rows.keys().zip(parts);
@@ -104,7 +115,7 @@ impl MilvusItems {
         limit: usize,
     ) -> Result<Vec<(u64, StoredItem)>, MilvusError> {
         let fields = [KEY, ID, TEXT, METADATA, VECTOR];
-        let results = self.page(None, after, limit.min(PAGE), &fields)?;
+        let results = self.page(None, after, limit.min(PAGE), &fields, self.consistency())?;
         let rows = Rows::of(&results)?;
         let (ids, texts) = (rows.ids()?, rows.texts()?);
         let parts = ids
@@ -130,7 +141,7 @@ impl MilvusItems {
     ///
     /// A failing Milvus.
     pub fn count(&self) -> Result<usize, MilvusError> {
-        let results = self.query("", &[COUNT], None)?;
+        let results = self.query("", &[COUNT], None, self.consistency())?;
         let count = fields::count(&results)?;
         self.known.count.store(count, Ordering::Relaxed);
         Ok(count)
@@ -143,7 +154,7 @@ impl MilvusItems {
         if !known.asking.swap(true, Ordering::Relaxed) {
             let (client, request) = (
                 self.link.client().clone(),
-                self.query_request("", &[COUNT], None),
+                self.query_request("", &[COUNT], None, self.consistency()),
             );
             self.link.runtime().spawn(async move {
                 if let Ok(request) = request.build()
@@ -170,13 +181,14 @@ impl MilvusItems {
         after: u64,
         limit: usize,
         fields: &[&str],
+        level: ConsistencyLevel,
     ) -> Result<QueryResults, MilvusError> {
         let mut expression = format!("{KEY} > {}", signed(after));
         if let Some(filter) = filter {
             expression.push_str(" and ");
             expression.push_str(&facets::expression(filter));
         }
-        self.query(&expression, fields, Some(limit))
+        self.query(&expression, fields, Some(limit), level)
     }
 
     pub(super) fn query(
@@ -184,9 +196,10 @@ impl MilvusItems {
         expression: &str,
         fields: &[&str],
         limit: Option<usize>,
+        level: ConsistencyLevel,
     ) -> Result<QueryResults, MilvusError> {
         let answer = self.link.call(Operation::Query, |client| {
-            let request = self.query_request(expression, fields, limit);
+            let request = self.query_request(expression, fields, limit, level);
             async move { client.query(request.build()?).await }
         })?;
         Ok(answer.results().clone())
@@ -197,12 +210,13 @@ impl MilvusItems {
         expression: &str,
         fields: &[&str],
         limit: Option<usize>,
+        level: ConsistencyLevel,
     ) -> QueryRequestBuilder {
         let mut request = QueryRequest::builder()
             .collection_name(&self.config().collection)
             .filter(expression)
             .output_fields(fields.iter().copied())
-            .consistency_level(self.consistency());
+            .consistency_level(level);
         if let Some(partition) = &self.config().partition {
             request = request.partition_names([partition]);
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::milvus::{Lite, collection, shared};
-use crate::support::{DEADLINE, Llasta, client, command, run, until};
+use crate::support::{Checking, DEADLINE, Llasta, client, command, items, run, until};
 
 /// Who writes, each its own items again and again.
 const WRITERS: usize = 4;
@@ -261,4 +261,41 @@ async fn settings_that_cannot_work_are_refused_at_the_start() {
     gone.await
         .expect(1)
         .complains(&["http://127.0.0.1:1", "cannot be reached"]);
+}
+
+#[tokio::test]
+async fn a_check_of_the_service_over_milvus_finds_nothing_from_its_start_to_its_end() {
+    let url = tokio::task::spawn_blocking(shared).await.unwrap();
+    let check = Checking::start(&["--format", "json"]).await;
+    let name = collection();
+    let environment = [
+        ("OTEL_TRACES_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*check.endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+        ("MILVUS_URL", url),
+        ("MILVUS_COLLECTION", &name),
+    ];
+    let service = Llasta::serve(&["faiss-wrap", "--index", "milvus"], &environment).await;
+    service.post("/upsert", &json!({ "items": items() })).await;
+    let ports = json!({"query": "port", "filter": {"source": "ports.pdf", "page": 3}});
+    let found = service.post("/search", &ports).await;
+    assert_eq!(found["results"][0]["id"], "ports", "{found}");
+    let gone = service
+        .post("/delete", &json!({"filter": {"source": "animals.md"}}))
+        .await;
+    assert_eq!(
+        (&gone["deleted"], &gone["total_items"]),
+        (&json!(1), &json!(2))
+    );
+    service.post("/reset", &json!({})).await;
+    assert_eq!(service.get("/health").await["index_size"], 0);
+    service.stop().await;
+    let ended = check.stop().await;
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report["findings"], json!([]), "{report:#}");
+    assert!(
+        report["seen"]["spans"]["faiss-wrap"].as_u64() > Some(15),
+        "{report:#}"
+    );
+    ended.expect(0);
 }

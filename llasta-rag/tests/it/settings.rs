@@ -45,6 +45,17 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "EMBED_API_KEY",
                 "INDEX",
                 "auto, exact, faiss, milvus, or a factory string",
+                "MILVUS_URL",
+                "MILVUS_COLLECTION",
+                "[default: AUTOINDEX]",
+                "MILVUS_DATABASE",
+                "MILVUS_PARTITION",
+                "MILVUS_TOKEN",
+                "MILVUS_CONSISTENCY",
+                "[default: strong]",
+                "MILVUS_TIMEOUT",
+                "[default: 30]",
+                "MILVUS_RETRIES",
                 "RETRIEVAL",
                 "[default: dense]",
             ],
@@ -80,7 +91,7 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
             ],
         ),
     ];
-    let others: [(&[&str], &[&str]); 5] = [
+    let others: [(&[&str], &[&str]); 6] = [
         (&[], &["serve", "ingest", "ask", "demo", "OTEL_*"]),
         (&["serve"], &["faiss-wrap", "chatbot-rag", "llm"]),
         (
@@ -96,6 +107,10 @@ async fn each_help_names_its_settings_their_variables_and_their_defaults() {
                 "--dry-run",
                 "--force",
             ],
+        ),
+        (
+            &["migrate"],
+            &["--from", "--to", "--sample", "MILVUS_INDEX", "MILVUS_TOKEN"],
         ),
         (
             &["ask"],
@@ -176,7 +191,11 @@ async fn what_is_wrong_on_the_command_line_is_named_with_what_is_allowed() {
         (
             &FAISS,
             &["--index", "foo"],
-            &["foo", "--index", "auto, exact, faiss, milvus, or a factory string"],
+            &[
+                "foo",
+                "--index",
+                "auto, exact, faiss, milvus, or a factory string",
+            ],
         ),
         (
             &FAISS,
