@@ -105,6 +105,12 @@ pub enum MilvusError {
     /// A vector that the collection does not take.
     #[error(transparent)]
     Vector(IndexError),
+    /// An answer that the client does not take.
+    #[error("Milvus's answer to {operation} is larger than 4 MiB: ask for fewer items at a time")]
+    AnswerTooLarge {
+        /// What was asked of it.
+        operation: &'static str,
+    },
     /// An answer that makes no sense.
     #[error(
         "Milvus answered {operation} with something else ({reason}): check that its version is 2.4 or later"

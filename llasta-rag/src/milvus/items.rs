@@ -19,6 +19,12 @@ pub(super) const MOST: usize = 16_384;
 /// Keys that one expression names.
 const KEYS: usize = 4096;
 
+/// Bytes of an answer: the client takes no more.
+const ANSWER: usize = 4 << 20;
+
+/// Most whole rows of a page.
+const PAGE: usize = 512;
+
 /// Bytes of items that go in one call. Milvus takes 64 MiB.
 const PART: usize = 16 << 20;
 
@@ -31,6 +37,8 @@ pub struct MilvusItems {
     pub(super) link: Link,
     found: Found,
     pub(super) known: Arc<Known>,
+    /// How many whole rows fit into an answer, as far as is known.
+    pub(super) rows: AtomicUsize,
 }
 
 /// What was said of how many items there are.
@@ -69,10 +77,13 @@ impl MilvusItems {
     }
 
     fn over(link: Link, found: Found) -> Result<Self, MilvusError> {
+        // A chunk's text is shorter than this as a rule; where it is not, fewer are asked for.
+        let row = found.space.dimension * size_of::<f32>() + 2048;
         let items = Self {
             link,
             found,
             known: Arc::default(),
+            rows: AtomicUsize::new((ANSWER / 2 / row).clamp(1, PAGE)),
         };
         items.count()?;
         Ok(items)
@@ -163,14 +174,12 @@ impl MilvusItems {
 
     /// Which of these keys are there, each with its id.
     fn owners(&self, keys: &[u64]) -> Result<Vec<(u64, String)>, MilvusError> {
-        let mut owners = Vec::new();
-        for keys in keys.chunks(KEYS) {
+        self.in_parts(keys, KEYS, |keys| {
             let strong = ConsistencyLevel::Strong;
             let results = self.query(&among(keys), &[KEY, ID], None, strong)?;
             let rows = Rows::of(&results)?;
-            owners.extend(rows.keys().zip(rows.ids()?.iter().cloned()));
-        }
-        Ok(owners)
+            Ok(rows.keys().zip(rows.ids()?.iter().cloned()).collect())
+        })
     }
 
     /// Deletes items and returns how many were there.

@@ -229,8 +229,9 @@ fn may_pass(code: i32) -> bool {
     matches!(code, 1 | 2 | 10 | 13 | 14)
 }
 
-/// gRPC's number for a call that took too long.
+/// gRPC's numbers for a call that took too long, and for an answer that is too long.
 const DEADLINE_EXCEEDED: i32 = 4;
+const OUT_OF_RANGE: i32 = 11;
 
 /// A word of few.
 fn error_type(error: &MilvusError) -> &'static str {
@@ -257,6 +258,9 @@ pub(super) fn refusal(
         }
         SdkError::Grpc(status) if status.code() as i32 == DEADLINE_EXCEEDED => {
             passing(format!("no answer within {:?}", config.timeout))
+        }
+        SdkError::Grpc(status) if status.code() as i32 == OUT_OF_RANGE => {
+            MilvusError::AnswerTooLarge { operation }
         }
         SdkError::Grpc(status) => MilvusError::Refused {
             operation,

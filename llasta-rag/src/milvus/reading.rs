@@ -14,9 +14,6 @@ use super::link::Operation;
 use super::{Consistency, MilvusError, MilvusItems, facets};
 use crate::store::{Filter, Named, Row, StoredItem};
 
-/// Rows of a page with texts and vectors.
-const PAGE: usize = 512;
-
 impl MilvusItems {
     /// The items with these keys, in this order. A key without an item is passed over.
     ///
@@ -24,27 +21,20 @@ impl MilvusItems {
     ///
     /// A failing Milvus.
     pub fn get(&self, keys: &[u64]) -> Result<Vec<Row>, MilvusError> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for keys in keys.chunks(PAGE) {
-            let results = self.query(
-                &among(keys),
-                &[KEY, ID, TEXT, METADATA],
-                None,
-                self.consistency(),
-            )?;
+        let found = self.in_parts(keys, self.rows(), |keys| {
+            let fields = [KEY, ID, TEXT, METADATA];
+            let results = self.query(&among(keys), &fields, None, self.consistency())?;
             let rows = Rows::of(&results)?;
             let parts = rows.ids()?.iter().zip(rows.texts()?).zip(rows.metadata()?);
-            for (key, ((id, text), metadata)) in rows.keys().zip(parts) {
-                let (id, text) = (id.clone(), text.clone());
-                let row = Row {
-                    key,
-                    id,
-                    text,
-                    metadata,
-                };
-                found.insert(key, row);
-            }
-        }
+            let row = |(key, ((id, text), metadata)): (u64, ((&String, &String), _))| Row {
+                key,
+                id: id.clone(),
+                text: text.clone(),
+                metadata,
+            };
+            Ok(rows.keys().zip(parts).map(row).collect())
+        })?;
+        let mut found: HashMap<_, _> = found.into_iter().map(|row| (row.key, row)).collect();
         Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
     }
 
@@ -54,12 +44,12 @@ impl MilvusItems {
     ///
     /// A failing Milvus.
     pub fn vectors(&self, keys: &[u64]) -> Result<Vec<(u64, Vec<f32>)>, MilvusError> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for keys in keys.chunks(PAGE) {
+        let found = self.in_parts(keys, self.rows(), |keys| {
             let results = self.query(&among(keys), &[KEY, VECTOR], None, self.consistency())?;
             let rows = Rows::of(&results)?;
-            found.extend(rows.keys().zip(rows.vectors()?.iter().cloned()));
-        }
+            Ok(rows.keys().zip(rows.vectors()?.iter().cloned()).collect())
+        })?;
+        let mut found: HashMap<_, _> = found.into_iter().collect();
         let taken = |key: &u64| found.remove(key).map(|vector| (*key, vector));
         Ok(keys.iter().filter_map(taken).collect())
     }
@@ -78,14 +68,8 @@ impl MilvusItems {
         let mut named = Vec::new();
         while named.len() < limit {
             let last = named.last().map_or(after, |named: &Named| named.key);
-            let asked = (limit - named.len()).min(PAGE);
-            let results = self.page(
-                filter,
-                last,
-                asked,
-                &[KEY, ID, METADATA],
-                self.consistency(),
-            )?;
+            let asked = limit - named.len();
+            let results = self.page_that_fits(filter, last, asked, &[KEY, ID, METADATA])?;
             let rows = Rows::of(&results)?;
             let parts = rows.ids()?.iter().zip(rows.metadata()?);
             let found = rows.keys().zip(parts);
@@ -115,7 +99,7 @@ impl MilvusItems {
         limit: usize,
     ) -> Result<Vec<(u64, StoredItem)>, MilvusError> {
         let fields = [KEY, ID, TEXT, METADATA, VECTOR];
-        let results = self.page(None, after, limit.min(PAGE), &fields, self.consistency())?;
+        let results = self.page_that_fits(None, after, limit, &fields)?;
         let rows = Rows::of(&results)?;
         let (ids, texts) = (rows.ids()?, rows.texts()?);
         let parts = ids
@@ -172,6 +156,55 @@ impl MilvusItems {
     /// How many items there were when that was asked last.
     pub(super) fn last_count(&self) -> usize {
         self.known.count.load(Ordering::Relaxed)
+    }
+
+    /// How many whole rows are asked for at a time.
+    fn rows(&self) -> usize {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// What is read of some keys, in as many calls as the answers need.
+    pub(super) fn in_parts<T>(
+        &self,
+        keys: &[u64],
+        mut most: usize,
+        read: impl Fn(&[u64]) -> Result<Vec<T>, MilvusError>,
+    ) -> Result<Vec<T>, MilvusError> {
+        let mut all = Vec::with_capacity(keys.len());
+        let mut rest = keys;
+        while !rest.is_empty() {
+            let part = rest.len().min(most);
+            match read(&rest[..part]) {
+                Err(MilvusError::AnswerTooLarge { .. }) if part > 1 => {
+                    most = part / 2;
+                    self.rows.fetch_min(most, Ordering::Relaxed);
+                }
+                found => {
+                    all.extend(found?);
+                    rest = &rest[part..];
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The next rows after a key, at most `limit` and as many as an answer takes.
+    fn page_that_fits(
+        &self,
+        filter: Option<&Filter>,
+        after: u64,
+        limit: usize,
+        fields: &[&str],
+    ) -> Result<QueryResults, MilvusError> {
+        loop {
+            let asked = limit.min(self.rows());
+            match self.page(filter, after, asked, fields, self.consistency()) {
+                Err(MilvusError::AnswerTooLarge { .. }) if asked > 1 => {
+                    self.rows.fetch_min(asked / 2, Ordering::Relaxed);
+                }
+                page => return page,
+            }
+        }
     }
 
     /// The next rows after a key, the smallest keys first.

@@ -179,6 +179,30 @@ fn what_is_too_long_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn answers_larger_than_the_client_takes_come_in_parts() {
+    let _runtime = runtime();
+    let items = MilvusItems::open(&config(), &space("m")).unwrap();
+    let long = |number: usize| item(&number.to_string(), &"x".repeat(65_000));
+    let all: Vec<_> = (0..150).map(long).collect();
+    items.upsert(&all).unwrap();
+    let keys: Vec<_> = (0..150)
+        .map(|number| MilvusItems::key_of(&number.to_string()))
+        .collect();
+    let rows = items.get(&keys).unwrap();
+    assert_eq!(rows.iter().map(|row| row.key).collect::<Vec<_>>(), keys);
+    assert_eq!(items.vectors(&keys).unwrap().len(), 150);
+
+    let items = MilvusItems::open(items.config(), &space("m")).unwrap();
+    let (mut last, mut seen) = (0, 0);
+    loop {
+        let page = items.items_after(last, 100).unwrap();
+        let Some((end, _)) = page.last() else { break };
+        (last, seen) = (*end, seen + page.len());
+    }
+    assert_eq!(seen, 150);
+}
+
+#[test]
 fn a_partition_has_its_items_by_itself() {
     let _runtime = runtime();
     let config = config();

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use clap::Args;
 use llasta_rag::milvus::{MilvusIndexKind, MilvusUrl};
 
-use super::super::values::at_least;
+use super::super::values::whole;
 use super::milvus::MilvusHow;
 
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct MigrateArgs {
     pub(crate) to: Place,
 
     /// Searches that are compared at the end.
-    #[arg(long, default_value_t = 20, value_parser = at_least(1_usize), value_name = "N")]
+    #[arg(long, default_value_t = 20, value_parser = whole(1..=1000_usize), value_name = "N")]
     pub(crate) sample: usize,
 
     /// Index of a Milvus collection that is made.
