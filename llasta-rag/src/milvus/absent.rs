@@ -1,9 +1,12 @@
 //! Milvus's place in a build without it: the same faces, which say which feature to turn on.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::{MilvusConfig, MilvusError};
-use crate::index::{Index, Neighbour};
+use crate::index::{Index, IndexError, Neighbour, Stamp};
 use crate::pipeline::{CollectionError, Shelf};
 use crate::store::{Filter, Named, Row, StoredItem, VectorSpace};
 
@@ -35,6 +38,62 @@ impl MilvusItems {
 
     /// What the vectors are made with.
     pub fn space(&self) -> &VectorSpace {
+        match self.0 {}
+    }
+
+    /// The index of the vectors, in Milvus's words.
+    pub fn index_name(&self) -> &str {
+        match self.0 {}
+    }
+
+    /// Where it is, and how it is asked.
+    pub fn config(&self) -> &MilvusConfig {
+        match self.0 {}
+    }
+
+    /// Deletes items.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no value of this type.
+    pub fn delete(&self, _ids: &[&str]) -> Result<usize, MilvusError> {
+        match self.0 {}
+    }
+
+    /// Deletes the items that a filter means.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no value of this type.
+    pub fn delete_where(&self, _filter: &Filter, _keep: &[&str]) -> Result<usize, MilvusError> {
+        match self.0 {}
+    }
+
+    /// Deletes every item.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no value of this type.
+    pub fn reset(&self) -> Result<(), MilvusError> {
+        match self.0 {}
+    }
+
+    /// The next items after a key.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no value of this type.
+    pub fn list(
+        &self,
+        _filter: Option<&Filter>,
+        _after: u64,
+        _limit: usize,
+    ) -> Result<Vec<Named>, MilvusError> {
+        match self.0 {}
+    }
+
+    /// How many items there were when that was asked last.
+    pub fn known_count(&self) -> usize {
         match self.0 {}
     }
 
@@ -104,6 +163,71 @@ impl MilvusItems {
     /// The key of an item.
     pub fn key_of(_id: &str) -> u64 {
         0
+    }
+}
+
+/// A Milvus collection as an index, which this build lacks. No value of this type exists.
+#[derive(Debug)]
+pub struct MilvusIndex(Infallible);
+
+impl MilvusIndex {
+    /// Whether this build can speak with Milvus.
+    pub const AVAILABLE: bool = false;
+
+    /// Says which feature is missing.
+    ///
+    /// # Errors
+    ///
+    /// Always [`MilvusError::NotCompiledIn`].
+    pub fn open(_config: &MilvusConfig, _space: &VectorSpace) -> Result<Self, MilvusError> {
+        Err(MilvusError::NotCompiledIn)
+    }
+}
+
+impl Index for MilvusIndex {
+    fn factory(&self) -> Arc<str> {
+        match self.0 {}
+    }
+
+    fn device(&self) -> &str {
+        match self.0 {}
+    }
+
+    fn dimension(&self) -> usize {
+        match self.0 {}
+    }
+
+    fn len(&self) -> usize {
+        match self.0 {}
+    }
+
+    fn upsert(&self, _rows: &[(u64, &[f32])]) -> Result<(), IndexError> {
+        match self.0 {}
+    }
+
+    fn remove(&self, _ids: &[u64]) -> Result<usize, IndexError> {
+        match self.0 {}
+    }
+
+    fn search_many(
+        &self,
+        _queries: &[&[f32]],
+        _k: usize,
+        _among: Option<&HashSet<u64>>,
+    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
+        match self.0 {}
+    }
+
+    fn reset(&self) -> Result<(), IndexError> {
+        match self.0 {}
+    }
+
+    fn save(&self, _path: &Path, _stamp: &Stamp) -> Result<(), IndexError> {
+        match self.0 {}
+    }
+
+    fn load(&self, _path: &Path, _expected: &Stamp) -> Result<(), IndexError> {
+        match self.0 {}
     }
 }
 
@@ -185,7 +309,18 @@ mod tests {
     #[test]
     fn without_milvus_the_error_names_the_feature() {
         let config = MilvusConfig::new("http://milvus".parse().unwrap());
-        let message = MilvusItems::open_existing(&config).unwrap_err().to_string();
-        assert!(message.contains("--features milvus"), "{message}");
+        let space = VectorSpace {
+            model: "m".to_owned(),
+            dimension: 1,
+        };
+        for error in [
+            MilvusItems::open_existing(&config).unwrap_err(),
+            MilvusItems::open(&config, &space).unwrap_err(),
+            MilvusIndex::open(&config, &space).unwrap_err(),
+            MilvusShelf::open(&config, &space).unwrap_err(),
+        ] {
+            let message = error.to_string();
+            assert!(message.contains("--features milvus"), "{message}");
+        }
     }
 }

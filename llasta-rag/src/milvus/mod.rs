@@ -24,7 +24,7 @@
 //! - `opening.rs`: the collection is found or made;
 //! - `fields.rs`: an item as fields and back, and `facets.rs`, metadata and filters as facets;
 //! - `items.rs`: [`MilvusItems`], which writes, with `reading.rs` and `searching.rs`;
-//! - `index.rs`: `MilvusIndex`, the same as an [`Index`](crate::index::Index), and `shelf.rs`,
+//! - `index.rs`: [`MilvusIndex`], the same as an [`Index`](crate::index::Index), and `shelf.rs`,
 //!   [`MilvusShelf`], as a [`Shelf`](crate::pipeline::Shelf);
 //! - `absent.rs`: the same faces without the feature.
 
@@ -53,7 +53,7 @@ mod searching;
 mod shelf;
 
 #[cfg(not(feature = "milvus"))]
-pub use self::absent::{MilvusItems, MilvusShelf};
+pub use self::absent::{MilvusIndex, MilvusItems, MilvusShelf};
 pub use self::config::{Consistency, MilvusConfig, MilvusIndexKind, MilvusUrl};
 pub use self::error::MilvusError;
 #[cfg(feature = "milvus")]
