@@ -260,4 +260,35 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_gpu_that_is_not_there_is_refused_in_words_and_auto_takes_the_cpu() {
+        let flat = Factory::flat();
+        let with = |device: &str| IndexConfig {
+            device: device.parse().unwrap(),
+            ..IndexConfig::default()
+        };
+        let error = Gpus::find(4, Some(&flat), &with("cuda:4096")).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("cannot search on cuda:4096"), "{said}");
+        assert!(
+            said.contains("driver") || said.contains("no GPU 4096"),
+            "{said}"
+        );
+        assert!(said.contains("--index-device cpu"), "{said}");
+        let auto = Gpus::find(4, Some(&flat), &with("auto")).unwrap();
+        if gpu::count().is_err() {
+            assert!(auto.is_none());
+        }
+        assert!(Gpus::find(4, Some(&flat), &with("cpu")).unwrap().is_none());
+        // What no GPU could search is refused as that, whether there is one or not.
+        let graph = Factory::parse("HNSW32").unwrap();
+        let error = Gpus::find(4, Some(&graph), &with("cuda:0")).unwrap_err();
+        assert!(matches!(error, IndexError::NotOnGpu { .. }), "{error}");
+        assert!(
+            Gpus::find(4, Some(&graph), &with("auto"))
+                .unwrap()
+                .is_none()
+        );
+    }
 }
