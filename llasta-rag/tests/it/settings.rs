@@ -364,6 +364,21 @@ async fn an_index_that_is_not_compiled_in_says_which_feature_it_needs() {
 }
 
 #[tokio::test]
+async fn a_gpu_for_the_index_that_cannot_be_had_ends_the_start_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let start = [("INDEX_DEVICE", "cuda:4096"), ("DATA_DIR", path)];
+    let ended = run(&FAISS, &start).await;
+    ended
+        .expect(1)
+        .complains(&["cannot search on cuda:4096", "--index-device cpu"]);
+    let ended = run(&FAISS, &[("INDEX_DEVICE", "gpu"), ("DATA_DIR", path)]).await;
+    ended.expect(2).complains(&["--index-device", "cuda:0,1"]);
+    let ended = run(&FAISS, &[("INDEX_GPU_MEMORY", "4096"), ("DATA_DIR", path)]).await;
+    ended.expect(2).complains(&["--index-gpu-memory", "1536"]);
+}
+
+#[tokio::test]
 async fn an_empty_key_is_no_key() {
     let llm = crate::support::FakeLlm::new(crate::support::Say::whole("Yes.")).await;
     for (key, sent) in [("", None), ("secret", Some("Bearer secret"))] {
