@@ -195,7 +195,8 @@ def main():
                     torch.cuda.empty_cache()
                 for batch, time_of in rust(arguments, tokens).items():
                     ours[tokens, batch].append(time_of)
-    print(f"{side.name}, medians of {arguments.rounds} rounds; peak {peak or 'unknown'} TFLOP/s\n")
+    of = f"; the card can do {peak} TFLOP/s" if peak else ""
+    print(f"{side.name}, medians of {arguments.rounds} rounds{of}\n")
     head = ["tokens", "batch"]
     for name in ["PyTorch", "llasta"] if arguments.rust else ["PyTorch"]:
         head += [f"{name} ms", "texts per second", "TFLOP/s", "of peak"]
