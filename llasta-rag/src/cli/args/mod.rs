@@ -179,3 +179,40 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) milvus: MilvusArgs,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::Arguments;
+
+    fn variables(command: &clap::Command, all: &mut BTreeSet<String>) {
+        let named = command.get_arguments().filter_map(clap::Arg::get_env);
+        all.extend(named.map(|name| name.to_string_lossy().into_owned()));
+        for below in command.get_subcommands() {
+            variables(below, all);
+        }
+    }
+
+    #[test]
+    fn the_configuration_guide_names_every_variable() {
+        let mut all = BTreeSet::new();
+        variables(&Arguments::command(), &mut all);
+        assert!(all.contains("APP_HOST") && all.len() > 30, "{all:?}");
+        let guide = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../docs/guides/configuration.md"
+        );
+        // The crate can stand alone, without the documents.
+        let Ok(guide) = std::fs::read_to_string(guide) else {
+            return;
+        };
+        all.retain(|name| !guide.contains(&format!("`{name}`")));
+        assert!(
+            all.is_empty(),
+            "not in docs/guides/configuration.md: {all:?}"
+        );
+    }
+}
