@@ -56,11 +56,6 @@ impl NeuralEmbedder {
     }
 
     /// Cannot be called.
-    pub fn device(&self) -> Device {
-        match self.0 {}
-    }
-
-    /// Cannot be called.
     ///
     /// # Errors
     ///
@@ -80,6 +75,10 @@ impl Embedder for NeuralEmbedder {
     }
 
     fn dimension(&self) -> usize {
+        match self.0 {}
+    }
+
+    fn device(&self) -> Device {
         match self.0 {}
     }
 

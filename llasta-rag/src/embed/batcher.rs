@@ -14,6 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use super::{EmbedError, Embedder};
+use crate::Device;
 
 /// How much a [`Batcher`] takes.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +214,10 @@ impl Embedder for Batcher {
 
     fn dimension(&self) -> usize {
         self.model.dimension()
+    }
+
+    fn device(&self) -> Device {
+        self.model.device()
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 
 use super::{EmbedError, Embedder};
+use crate::Device;
 
 /// Keeps the vectors of the queries that came last, so that a query that comes again costs nothing.
 /// Texts to be stored go to the model as they are.
@@ -49,6 +50,10 @@ impl Embedder for QueryCache {
 
     fn dimension(&self) -> usize {
         self.model.dimension()
+    }
+
+    fn device(&self) -> Device {
+        self.model.device()
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {

@@ -41,6 +41,8 @@ pub use self::tokens::{TokenCounter, token_counter};
 
 use std::fmt;
 
+use crate::Device;
+
 /// Makes vectors of texts.
 pub trait Embedder: Send + Sync + fmt::Debug {
     /// The model's name. Vectors of different models cannot be compared.
@@ -48,6 +50,12 @@ pub trait Embedder: Send + Sync + fmt::Debug {
 
     /// How many components each vector has.
     fn dimension(&self) -> usize;
+
+    /// Where the model is run, never [`Device::Auto`]. A model behind a server takes nothing here but
+    /// the CPU.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
 
     /// One vector per text, in the same order, each of length 1. A text that says nothing (blank, or
     /// without a single letter or digit) gives the zero vector.

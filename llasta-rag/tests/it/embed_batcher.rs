@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use llasta_rag::Device;
 use llasta_rag::embed::{BatchLimits, Batcher, EmbedError, Embedder, QueryCache};
 
 use crate::support::DEADLINE;
@@ -69,6 +70,10 @@ impl Embedder for Gate {
 
     fn dimension(&self) -> usize {
         1
+    }
+
+    fn device(&self) -> Device {
+        Device::Cuda(3)
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
@@ -140,6 +145,14 @@ fn what_comes_while_a_pass_runs_shares_the_next_one() {
         .map(|waiting| waiting.wait().unwrap())
         .collect();
     assert_eq!(vectors, [[[2.0]], [[3.0]], [[4.0]]]);
+}
+
+#[test]
+fn queue_and_cache_are_where_their_model_is() {
+    let (batcher, _keeper) = batcher(100, 10);
+    assert_eq!(batcher.device(), Device::Cuda(3));
+    let cache = QueryCache::new(Arc::new(batcher), NonZeroUsize::MIN);
+    assert_eq!(cache.device(), Device::Cuda(3));
 }
 
 #[test]

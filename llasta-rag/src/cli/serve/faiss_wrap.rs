@@ -39,8 +39,11 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
     let searched = opening.clone();
     gpu::watch(telemetry.registry(), move || {
         let collection = searched.collection();
-        let device = collection.map(|collection| collection.index().device().to_owned());
-        device.into_iter().collect()
+        let devices = collection.map(|collection| {
+            let index = collection.index().device().to_owned();
+            vec![index, collection.embedder().device().to_string()]
+        });
+        devices.unwrap_or_default()
     });
     let opening_now = opening.clone();
     let runtime = tokio::runtime::Handle::current();

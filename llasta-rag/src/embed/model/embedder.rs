@@ -85,11 +85,6 @@ impl NeuralEmbedder {
         })
     }
 
-    /// Where the model is run: never [`Device::Auto`].
-    pub fn device(&self) -> Device {
-        self.backend.device()
-    }
-
     /// All that the model gives of each text: bge-m3's three kinds of output.
     ///
     /// # Errors
@@ -234,6 +229,10 @@ impl Embedder for NeuralEmbedder {
 
     fn dimension(&self) -> usize {
         self.config.hidden
+    }
+
+    fn device(&self) -> Device {
+        self.backend.device()
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
