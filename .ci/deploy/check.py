@@ -55,6 +55,9 @@ VARIANTS = {
     "faiss-wrap on two GPUs": {
         "faissWrap": {"gpu": {"enabled": True, "count": 2, "indexDevice": "cuda:all", "indexMemoryMib": 1024, "imageTag": "a-tag"}}
     },
+    "faiss-wrap on Milvus": {
+        "faissWrap": {"milvus": {"enabled": True, "url": "http://milvus.milvus.svc:19530", "tokenSecret": {"name": "milvus"}, "replicas": 3}}
+    },
     "without autoscaler": {"chatbotRag": {"autoscaling": {"enabled": False}}},
     "with callers named": {"networkPolicy": {"chatbotRagFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}},
     "elsewhere": {
@@ -73,6 +76,7 @@ REFUSED = {
     "a misspelt value": {"chatbotRag": {"replica": 3}},
     "a number where a word belongs": {"telemetry": {"scrapeInterval": 15}},
     "a GPU without its number": {"faissWrap": {"gpu": {"enabled": True, "indexDevice": "cuda"}}},
+    "Milvus without its address": {"faissWrap": {"milvus": {"enabled": True}}},
     "an endpoint without a scheme": {"telemetry": {"otlpEndpoint": "alloy:4317"}},
 }
 
