@@ -191,28 +191,32 @@ async fn the_demo_over_milvus_prints_the_same_tree_without_findings() {
         "--milvus-collection",
         &name,
     ];
-    let running = command(&arguments, &[]).output();
-    let ended = tokio::time::timeout(DEADLINE * 4, running)
-        .await
-        .unwrap()
-        .unwrap();
-    let said = String::from_utf8(ended.stdout).unwrap();
-    let complained = String::from_utf8(ended.stderr).unwrap();
-    assert!(ended.status.success(), "{said}\n{complained}");
-    for span in [
-        "POST /api/chat",
-        "rag.retrieve_context",
-        "faiss.search",
-        "faiss.embed_query",
-        "faiss.index_search",
-        "milvus.search",
-        "milvus.query",
-        "vllm.generate",
-        "response.send_to_frontend",
-    ] {
-        assert!(said.contains(span), "no {span}: {said}");
+    // The second finds what the first put there.
+    for there in [false, true] {
+        let running = command(&arguments, &[]).output();
+        let ended = tokio::time::timeout(DEADLINE * 4, running)
+            .await
+            .unwrap()
+            .unwrap();
+        let said = String::from_utf8(ended.stdout).unwrap();
+        let complained = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success(), "{said}\n{complained}");
+        for span in [
+            "POST /api/chat",
+            "rag.retrieve_context",
+            "faiss.search",
+            "faiss.embed_query",
+            "faiss.index_search",
+            "milvus.search",
+            "milvus.query",
+            "vllm.generate",
+            "response.send_to_frontend",
+        ] {
+            assert!(said.contains(span), "no {span}: {said}");
+        }
+        assert!(said.contains("0 findings"), "{said}");
+        assert_eq!(complained.contains("1 files were there already"), there);
     }
-    assert!(said.contains("0 findings"), "{said}");
 }
 
 #[tokio::test]

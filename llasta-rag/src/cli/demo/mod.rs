@@ -71,14 +71,19 @@ pub(super) async fn run(arguments: &DemoArgs) -> Result<(), Failure> {
     if let Some((path, why)) = ingested.failed.first() {
         return Err(Failure::new(format!("{}: {why}", path.display())));
     }
-    if ingested.chunks == 0 {
+    // A collection in Milvus stays when the demo has ended, and a second one finds it as it was.
+    if ingested.chunks == 0 && ingested.unchanged == 0 {
         return Err(Failure::new(format!(
             "there is nothing to read in {}",
             docs.display()
         )));
     }
+    let there = match ingested.unchanged {
+        0 => String::new(),
+        files => format!(" {files} files were there already."),
+    };
     say(&format!(
-        "Ingested {}: {} chunks of {} files.",
+        "Ingested {}: {} chunks of {} files.{there}",
         docs.display(),
         ingested.chunks,
         ingested.files

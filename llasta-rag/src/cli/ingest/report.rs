@@ -14,7 +14,7 @@ pub(crate) struct Summary {
     /// Files that were read and are in.
     pub(crate) files: usize,
     /// Files that were in and had not changed.
-    pub(super) unchanged: usize,
+    pub(crate) unchanged: usize,
     pub(super) pages: usize,
     /// Chunks that were sent.
     pub(crate) chunks: usize,
