@@ -83,6 +83,15 @@ impl Factory {
         }
     }
 
+    /// The most vectors that training is given: FAISS reads 256 for each centroid, 1,000 for each
+    /// component of a rotation and 100,000 for ranges, and leaves out what is over that.
+    #[cfg(any(test, feature = "faiss"))]
+    pub(super) fn training_limit(&self, dimension: usize) -> usize {
+        // `points` has 39 for each centroid.
+        let rotation = if self.rotates { 1_000 * dimension } else { 0 };
+        (self.points * 7).max(100_000).max(rotation)
+    }
+
     /// Whether vectors are kept as they are, so that scores are their inner products.
     pub fn scores_are_exact(&self) -> bool {
         self.exact
@@ -327,6 +336,7 @@ mod tests {
         ] {
             let factory = Factory::parse(text).unwrap();
             assert_eq!(factory.training_points(384), points, "{text}");
+            assert!(factory.training_limit(384) >= 256 * (points / 39), "{text}");
             assert_eq!(factory.scores_are_exact(), exact, "{text}");
             assert_eq!(factory.to_string(), text);
         }

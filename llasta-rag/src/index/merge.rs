@@ -53,9 +53,14 @@ impl Plan<'_> {
         }
         let mut native = Native::factory(self.dimension, self.factory.as_str())?;
         if !native.is_trained() {
-            let mut values = Vec::with_capacity(given * self.dimension);
-            for (_, row) in rows_of(&view.tail, self.dimension) {
-                values.extend_from_slice(row);
+            // A copy of all rows would double what they take.
+            let most = self.factory.training_limit(self.dimension);
+            let mut values = Vec::with_capacity(most.min(given) * self.dimension);
+            let mut rows = rows_of(&view.tail, self.dimension).enumerate();
+            for chosen in spread(given, most) {
+                if let Some((_, (_, row))) = rows.find(|(number, _)| *number == chosen) {
+                    values.extend_from_slice(row);
+                }
             }
             native.train(&values)?;
         }
@@ -140,6 +145,12 @@ impl Plan<'_> {
     }
 }
 
+/// Numbers below `all`, rising, as evenly as can be: all of them, or `most`.
+fn spread(all: usize, most: usize) -> impl Iterator<Item = usize> {
+    let taken = all.min(most);
+    (0..taken).map(move |n| (n as u128 * all as u128 / taken as u128) as usize)
+}
+
 impl Draft {
     /// Begins with an index that is trained and has no vectors.
     pub(super) fn new(native: Native) -> Self {
@@ -194,5 +205,25 @@ impl Draft {
             self.name(key);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_takes_all_rows_or_as_many_as_may_be_from_first_to_last() {
+        let all: Vec<_> = spread(7, 7).chain(spread(3, 100)).collect();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 0, 1, 2]);
+        assert_eq!(spread(10, 4).collect::<Vec<_>>(), [0, 2, 5, 7]);
+        assert_eq!(spread(0, 4).count() + spread(4, 0).count(), 0);
+        let some: Vec<_> = spread(1_000_003, 5_000).collect();
+        assert_eq!(some.len(), 5_000);
+        assert!(
+            some.windows(2)
+                .all(|pair| (200..=201).contains(&(pair[1] - pair[0])))
+        );
+        assert!(some[4_999] < 1_000_003 && some[4_999] > 999_800);
     }
 }
