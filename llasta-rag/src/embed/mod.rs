@@ -174,6 +174,16 @@ pub enum EmbedError {
         /// What is missing and what to do.
         message: String,
     },
+    /// A device that was lost while it was in use. No call of this process will get it back.
+    #[error(
+        "{device}, which ran the embedding model, is lost: {message}; nothing that was acknowledged is: start the service again"
+    )]
+    Lost {
+        /// Which one.
+        device: String,
+        /// What its driver says.
+        message: String,
+    },
     /// As many calls wait for the model as may.
     #[error(
         "the embedding model is busy: {waiting} calls wait for it; try again, or allow more with --embed-queue"

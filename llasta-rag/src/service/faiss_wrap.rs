@@ -125,7 +125,8 @@ async fn upsert(
     let collection = service.opening.ready().await;
     blocking(move || {
         let sent = request.items.len();
-        let written = collection.upsert(request.items).map_err(refusal)?;
+        let written = collection.upsert(request.items);
+        let written = written.map_err(|error| service.refusal(error))?;
         service.metrics.upserts().add(sent as u64);
         Ok(Json(UpsertResponse {
             upserted: sent,
@@ -163,7 +164,11 @@ async fn search(
     } else {
         let collection = service.opening.ready().await;
         let retrieval = request.retrieval.unwrap_or(service.retrieval);
-        blocking(move || find(&collection, &request, retrieval, top_k)).await?
+        let searched = Arc::clone(&service);
+        blocking(move || {
+            find(&collection, &request, retrieval, top_k).map_err(|error| searched.refusal(error))
+        })
+        .await?
     };
     service.metrics.searches().inc();
     service.metrics.search_results().add(results.len() as u64);
@@ -180,7 +185,7 @@ fn find(
     request: &SearchRequest,
     retrieval: Retrieval,
     top_k: usize,
-) -> Result<Vec<SearchResult>, ApiError> {
+) -> Result<Vec<SearchResult>, CollectionError> {
     let query = request.query.as_str();
     let depth = match retrieval {
         Retrieval::Dense => top_k,
@@ -219,9 +224,7 @@ fn find(
         };
         collection.fetch(&neighbours)
     });
-    let found = found
-        .inspect_err(|error| span.fail_with(error))
-        .map_err(refusal)?;
+    let found = found.inspect_err(|error| span.fail_with(error))?;
     if let Some(scores) = Scores::of(&found) {
         span.score_min(scores.min)
             .score_max(scores.max)
@@ -328,11 +331,15 @@ async fn reset(State(service): State<Arc<Service>>) -> Result<Json<ResetResponse
     .await
 }
 
-/// 503 and `loading` until requests are answered at once, which is what a readiness probe wants.
+/// 503 and `loading` until requests are answered at once, which is what a readiness probe wants, and 503
+/// and `broken` when none will be any more.
 async fn health(State(service): State<Arc<Service>>) -> Result<Response, ApiError> {
-    let Some(collection) = service.opening.collection() else {
+    let broken = service.opening.reason().is_some();
+    let opened = service.opening.collection().filter(|_| !broken);
+    let Some(collection) = opened else {
+        let status = if broken { "broken" } else { "loading" };
         let loading = IndexHealth {
-            status: "loading".to_owned(),
+            status: status.to_owned(),
             model: service.opening.model().to_owned(),
             index_size: 0,
             metadata_size: 0,
@@ -365,10 +372,20 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
+impl Service {
+    /// What is said of an error, which may be the end of the service.
+    fn refusal(&self, error: CollectionError) -> ApiError {
+        if let CollectionError::Embed(EmbedError::Lost { .. }) = error {
+            self.opening.broke(error.to_string());
+        }
+        refusal(error)
+    }
+}
+
 fn refusal(error: CollectionError) -> ApiError {
     match error {
-        // Not a failure of the service: whoever asks can come again.
-        CollectionError::Embed(EmbedError::Busy { .. }) => {
+        // Not a failure of the service, or not for long: whoever asks can come again.
+        CollectionError::Embed(EmbedError::Busy { .. } | EmbedError::Lost { .. }) => {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         }
         CollectionError::Milvus(ref passing) if passing.is_passing() => {

@@ -11,6 +11,8 @@ use crate::pipeline::Collection;
 pub struct Opening {
     model: Arc<str>,
     collection: Arc<watch::Sender<Option<Arc<Collection>>>>,
+    /// What cannot be put right without starting again.
+    broken: Arc<watch::Sender<Option<String>>>,
 }
 
 impl Opening {
@@ -19,6 +21,7 @@ impl Opening {
         Self {
             model: model.into(),
             collection: Arc::new(watch::Sender::new(None)),
+            broken: Arc::new(watch::Sender::new(None)),
         }
     }
 
@@ -46,6 +49,36 @@ impl Opening {
                 return collection;
             }
             if opened.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+impl Opening {
+    /// From now on nothing works, and the service should end: a device is lost, say. Of several reasons
+    /// the first one counts.
+    pub fn broke(&self, reason: String) {
+        self.broken.send_if_modified(|broken| {
+            let first = broken.is_none();
+            broken.get_or_insert(reason);
+            first
+        });
+    }
+
+    /// Why nothing works any more, if so.
+    pub fn reason(&self) -> Option<String> {
+        self.broken.borrow().clone()
+    }
+
+    /// Why nothing works any more, as soon as that is so.
+    pub async fn broken(&self) -> String {
+        let mut broken = self.broken.subscribe();
+        loop {
+            if let Some(reason) = broken.borrow_and_update().clone() {
+                return reason;
+            }
+            if broken.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }

@@ -1,5 +1,6 @@
 //! Neural models on a GPU, against the same models on the CPU:
-//! `cargo test --release -p llasta-rag --features cuda --test gpu_embed`. It needs a GPU.
+//! `cargo test --release -p llasta-rag --features cuda --test gpu_embed`. It needs a GPU. With the feature
+//! `flash-attn` what is in half precision goes through that kernel.
 //!
 //! With CUDA's libraries where the linker finds them at run time (`.ci/cuda-toolkit --print-env` says
 //! where they are). Without a driver the program does not start.

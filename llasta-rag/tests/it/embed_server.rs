@@ -1,5 +1,6 @@
 //! A model behind a server with `OpenAI`'s embeddings API.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
@@ -12,10 +13,10 @@ use tokio::runtime::Handle;
 
 use llasta_rag::index::IndexKind;
 use llasta_rag::pipeline::Collection;
-use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
+use llasta_rag::service::{MAX_BODY_BYTES, Opening, faiss_wrap};
 use llasta_telemetry::testing::Recorder;
 
-use crate::support::{Llasta, Served, call, items, nobody, post, settled};
+use crate::support::{Llasta, Served, call, get, items, nobody, post, settled};
 
 type Answer = fn(&Value) -> Response;
 
@@ -180,13 +181,13 @@ async fn the_request_to_the_server_is_part_of_the_trace_under_the_query_that_it_
     assert!(parent.contains(&request.span_id), "{parent}");
 }
 
-/// Refuses as a full queue does.
+/// A model that fails in one way.
 #[derive(Debug)]
-struct Busy;
+struct Failing(fn() -> EmbedError);
 
-impl Embedder for Busy {
+impl Embedder for Failing {
     fn model(&self) -> &str {
-        "busy"
+        "failing"
     }
 
     fn dimension(&self) -> usize {
@@ -194,24 +195,53 @@ impl Embedder for Busy {
     }
 
     fn embed(&self, _texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        Err(EmbedError::Busy { waiting: 7 })
+        Err((self.0)())
     }
 }
 
-#[tokio::test]
-async fn a_model_that_is_busy_is_answered_503() {
-    let folder = tempfile::tempdir().unwrap();
-    let collection = Collection::open(folder.path(), Arc::new(Busy), IndexKind::Exact).unwrap();
+/// What is answered where the model fails so, of a search and of an upsert.
+async fn refused_503(folder: &Path, failure: fn() -> EmbedError, said: &str) -> (Router, Opening) {
+    let model = Arc::new(Failing(failure));
+    let collection = Collection::open(folder, model, IndexKind::Exact).unwrap();
+    let opening = Opening::from(Arc::new(collection));
     let seen = Recorder::builder("faiss-wrap").build();
-    let app = faiss_wrap::router(Arc::new(collection), seen.telemetry(), MAX_BODY_BYTES);
+    let app = faiss_wrap::router(opening.clone(), seen.telemetry(), MAX_BODY_BYTES);
     for request in [
         post("/search", &json!({"query": "port 4317"})),
         post("/upsert", &json!({"items": items()})),
     ] {
         let answer = call(&app, request).await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
-        assert!(answer.refusal().contains("busy: 7 calls"), "{answer:?}");
+        assert!(answer.refusal().contains(said), "{answer:?}");
     }
+    (app, opening)
+}
+
+#[tokio::test]
+async fn a_model_that_is_busy_is_answered_503() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = || EmbedError::Busy { waiting: 7 };
+    let (app, opening) = refused_503(folder.path(), busy, "busy: 7 calls").await;
+    assert_eq!(call(&app, get("/health")).await.status, StatusCode::OK);
+    assert_eq!(opening.reason(), None);
+}
+
+#[tokio::test]
+async fn a_model_whose_gpu_is_lost_breaks_the_service_which_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let lost = || EmbedError::Lost {
+        device: "cuda:0".to_owned(),
+        message: "CUDA_ERROR_ASSERT".to_owned(),
+    };
+    let (app, opening) = refused_503(folder.path(), lost, "start the service again").await;
+    let reason = opening.broken().await;
+    assert!(
+        reason.contains("cuda:0") && reason.contains("CUDA_ERROR_ASSERT"),
+        "{reason}"
+    );
+    let health = call(&app, get("/health")).await;
+    assert_eq!(health.status, StatusCode::SERVICE_UNAVAILABLE, "{health:?}");
+    assert_eq!(health.json()["status"], "broken");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

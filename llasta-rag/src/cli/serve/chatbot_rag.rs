@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: ChatbotArgs) -> Result<(), Failure> {
     };
     let app = chatbot_rag::router(config, &telemetry)
         .map_err(|error| Failure::of("the HTTP client could not be built", &error))?;
-    serve(app, listener, &arguments.service).await?;
+    serve(app, listener, &arguments.service, std::future::pending()).await?;
     end(telemetry).await;
     Ok(())
 }

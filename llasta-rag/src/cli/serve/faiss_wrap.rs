@@ -1,7 +1,8 @@
 //! `llasta serve faiss-wrap`
 //!
 //! The socket answers from the first moment: until the model is loaded and the index is in step with
-//! the store, `/health` says `loading` and requests wait.
+//! the store, `/health` says `loading` and requests wait. A GPU that is lost ends it: no process gets it
+//! back, and a new one may.
 
 use llasta_rag::gpu;
 use llasta_rag::pipeline::{Collection, Retrieval};
@@ -61,7 +62,13 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         tracing::info!(model, vectors, "ready");
         Ok::<_, Failure>(())
     }));
-    let serving = serve(app, listener, &service);
+    let broken = opening.clone();
+    let serving = serve(
+        app,
+        listener,
+        &service,
+        async move { broken.broken().await },
+    );
     tokio::pin!(serving);
     tokio::select! {
         opened = opened => {
@@ -70,6 +77,7 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         }
         served = &mut serving => served?,
     }
+    let broken = opening.reason();
     let saved = tokio::task::spawn_blocking(move || {
         opening.collection().map(|collection| collection.save())
     });
@@ -78,5 +86,5 @@ pub(super) async fn run(arguments: FaissWrapArgs) -> Result<(), Failure> {
         tracing::warn!(%error, "the index file could not be written: the next start takes longer");
     }
     end(telemetry).await;
-    Ok(())
+    broken.map_or(Ok(()), |reason| Err(Failure::new(reason)))
 }

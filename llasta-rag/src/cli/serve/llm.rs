@@ -21,6 +21,7 @@ pub(super) async fn run(arguments: LlmArgs) -> Result<(), Failure> {
         llm::router(config, &telemetry),
         listener,
         &arguments.service,
+        std::future::pending(),
     )
     .await?;
     end(telemetry).await;

@@ -50,8 +50,13 @@ async fn bind(arguments: &ServiceArgs, port: u16) -> Result<TcpListener, Failure
     })
 }
 
-/// Serves until the service is told to stop, and then until the last request has ended.
-async fn serve(app: Router, listener: TcpListener, arguments: &ServiceArgs) -> Result<(), Failure> {
+/// Serves until the service is told to stop or cannot go on, and then until the last request has ended.
+async fn serve(
+    app: Router,
+    listener: TcpListener,
+    arguments: &ServiceArgs,
+    broken: impl Future<Output = String> + Send + 'static,
+) -> Result<(), Failure> {
     let address = listener
         .local_addr()
         .map_err(|error| Failure::of("the socket has no address", &error))?;
@@ -60,8 +65,10 @@ async fn serve(app: Router, listener: TcpListener, arguments: &ServiceArgs) -> R
     let with_stdin = arguments.stop_with_stdin;
     let drain = Duration::from_secs(arguments.drain_timeout_secs);
     tokio::spawn(async move {
-        told_to_stop(with_stdin).await;
-        tracing::info!("stopping: no new requests");
+        tokio::select! {
+            () = told_to_stop(with_stdin) => tracing::info!("stopping: no new requests"),
+            reason = broken => tracing::error!(reason, "stopping: no request can be answered any more"),
+        }
         let _ = stopping.send(true);
     });
     let mut graceful = stopped.clone();

@@ -8,6 +8,7 @@ use super::backend::{Backend, GPUS};
 use super::config::Config;
 use super::files::Files;
 use super::output::{MULTI_VECTOR, Output, SPARSE};
+use super::passes::Failed;
 use super::tokenizer::Tokens;
 use crate::Device;
 
@@ -157,9 +158,15 @@ impl NeuralEmbedder {
     /// One pass. No text is empty: the special tokens are there at least.
     fn forward(&self, tokens: &[Tokens], kinds: Kinds) -> Result<Vec<Embedding>, EmbedError> {
         let ids: Vec<_> = tokens.iter().map(|text| text.ids.as_slice()).collect();
-        let failed = |message| EmbedError::Model {
-            model: self.model.clone(),
-            message,
+        let failed = |failed| match failed {
+            Failed::Pass(message) => EmbedError::Model {
+                model: self.model.clone(),
+                message,
+            },
+            Failed::Lost(message) => EmbedError::Lost {
+                device: self.backend.device().to_string(),
+                message,
+            },
         };
         let outputs = self.backend.run(&ids, kinds).map_err(failed)?;
         let embeddings = outputs.into_iter().zip(tokens).map(|(output, tokens)| {

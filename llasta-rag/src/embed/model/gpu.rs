@@ -14,6 +14,8 @@ pub(super) struct Gpu {
     pub(super) name: String,
     /// Bytes that nobody uses.
     pub(super) free: u64,
+    /// Whether it is of that generation or a newer one.
+    pub(super) ampere: bool,
 }
 
 impl Gpu {
@@ -30,7 +32,8 @@ impl Gpu {
         let context = CudaContext::new(number)
             .map_err(|error| format!("it does not start: {}", said(error)))?;
         let name = context.name().map_err(said)?;
-        check_architecture(&name, context.compute_capability().map_err(said)?)?;
+        let capability = context.compute_capability().map_err(said)?;
+        check_architecture(&name, capability)?;
         let device = Device::new_cuda_with_stream(number)
             .map_err(|error| format!("{name} does not start: {error}"))?;
         // What the context and the libraries take is gone by now.
@@ -39,6 +42,7 @@ impl Gpu {
             device,
             name,
             free: free as u64,
+            ampere: capability.0 >= 8,
         })
     }
 }

@@ -8,7 +8,8 @@
 //! - `encoder.rs` and `host.rs`: the model on the CPU, on the arithmetic in `kernels/`;
 //! - `tensors/`: the model on tensors of `candle`, for GPUs;
 //! - `gpu.rs`: whether a GPU can be used (feature `cuda`; `no_gpu.rs` stands in for it);
-//! - `backend.rs`: one of the two, as was asked for, and `output.rs` what either gives;
+//! - `backend.rs`: one of the two, as was asked for, `passes.rs`, what a GPU may do to a pass, and
+//!   `output.rs`, what either gives;
 //! - `embedder.rs`: [`NeuralEmbedder`], all of it together.
 
 mod backend;
@@ -24,6 +25,7 @@ mod gpu;
 mod host;
 mod kernels;
 mod output;
+mod passes;
 mod tensors;
 mod tokenizer;
 mod weights;

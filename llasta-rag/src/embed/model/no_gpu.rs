@@ -11,6 +11,8 @@ pub(super) struct Gpu {
     pub(super) name: String,
     /// Bytes that nobody uses.
     pub(super) free: u64,
+    /// Whether it is of that generation or a newer one.
+    pub(super) ampere: bool,
     _none: Infallible,
 }
 

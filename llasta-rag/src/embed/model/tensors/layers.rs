@@ -19,12 +19,13 @@ use super::super::config::Config;
 use super::super::encoder::read_norm;
 use super::super::weights::Weights;
 use super::attention::Heads;
-use super::pack::EXTRA;
+use super::pack::{EXTRA, Layout};
 
 /// One layer's tensors, in the type of the weights.
 #[derive(Debug)]
 pub(super) struct Layer {
-    /// For each head its queries, keys and values, with their extra rows: ([`Heads::rows`] × heads,
+    /// In groups: for each head its queries, keys and values, with their extra rows ([`Heads::rows`] ×
+    /// heads, hidden + [`EXTRA`]). Tight: the queries of all heads, the keys and the values (3 × hidden,
     /// hidden + [`EXTRA`]).
     pub(super) attention: Tensor,
     /// (hidden, hidden).
@@ -51,6 +52,7 @@ pub(super) struct Reader<'a> {
     pub(super) config: &'a Config,
     pub(super) device: &'a Device,
     pub(super) dtype: DType,
+    pub(super) layout: Layout,
 }
 
 impl Reader<'_> {
@@ -135,6 +137,16 @@ impl Reader<'_> {
         let (query, key, value) = (part("query")?, part("key")?, part("value")?);
         let scale = 1.0 / (size as f32).sqrt();
         let width = hidden + EXTRA;
+        let name = format!("encoder.layer.{index}.attention.self");
+        if self.layout == Layout::Tight {
+            let mut rows = Vec::with_capacity(3 * hidden * width);
+            for (part, scale, bias) in [(query, scale, true), (key, 1.0, false), (value, 1.0, true)]
+            {
+                part.iter()
+                    .for_each(|row| row.write(scale, bias, &mut rows));
+            }
+            return self.tensor(&name, rows, (3 * hidden, width));
+        }
         let all = heads * Heads { size, room: 0 }.rows();
         let mut rows = Vec::with_capacity(all * width);
         // A row that gives the extra column of the number, and others that give nothing.
@@ -157,7 +169,6 @@ impl Reader<'_> {
                 row.write(1.0, true, &mut rows);
             }
         }
-        let name = format!("encoder.layer.{index}.attention.self");
         self.tensor(&name, rows, (all, width))
     }
 

@@ -5,9 +5,10 @@
 //! GELU) or a plain sum. The code does not know what device it is on, and is tested on the CPU.
 //!
 //! In reading order:
-//! - `pack.rs`: how the texts of a pass lie one after the other, in groups of like lengths;
+//! - `pack.rs`: how the texts of a pass lie one after the other, tight or in groups of like lengths;
 //! - `layers.rs`: the weights, arranged so that biases, scale and mask are part of the products;
-//! - `attention.rs`: attention, with as many scores at a time as there is room for;
+//! - `attention.rs`: attention of a group, with as many scores at a time as there is room for, and
+//!   `tight.rs`: attention of all texts in one kernel, with the feature `flash-attn`;
 //! - `encoder.rs`: token ids to a vector per token;
 //! - this file: [`TensorModel`], the encoder with its pooling and heads.
 
@@ -15,6 +16,7 @@ mod attention;
 mod encoder;
 mod layers;
 mod pack;
+mod tight;
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -25,6 +27,7 @@ use super::output::{MULTI_VECTOR, Output, SPARSE};
 use super::weights::Weights;
 use encoder::Encoder;
 pub(super) use encoder::{memory, most_rows};
+pub(super) use pack::Layout;
 use pack::Packed;
 
 /// An encoder on a device of `candle`'s, with the heads of its checkpoint.
@@ -46,6 +49,20 @@ struct Head {
     bias: Tensor,
 }
 
+impl Layout {
+    /// The faster of those that can be had: the kernel is of this build, of GPUs from Ampere on, in half
+    /// precision and for heads of whole groups of eight components.
+    pub(super) fn on_gpu(ampere: bool, weights: WeightType, config: &Config) -> Self {
+        let size = config.hidden / config.heads;
+        let half = weights != WeightType::F32;
+        if cfg!(feature = "flash-attn") && ampere && half && size.is_multiple_of(8) && size <= 256 {
+            Self::Tight
+        } else {
+            Self::Groups
+        }
+    }
+}
+
 /// What `candle` calls the type.
 pub(super) fn dtype(weights: WeightType) -> DType {
     match weights {
@@ -61,10 +78,11 @@ impl TensorModel {
         config: &Config,
         device: &Device,
         dtype: DType,
+        layout: Layout,
     ) -> std::result::Result<Self, EmbedError> {
         let head = |file, columns| Head::read(files, file, config, columns, device);
         Ok(Self {
-            encoder: Encoder::read(&Weights::of_encoder(files)?, config, device, dtype)?,
+            encoder: Encoder::read(&Weights::of_encoder(files)?, config, device, dtype, layout)?,
             sparse: head(SPARSE, 1)?,
             multi_vector: head(MULTI_VECTOR, config.hidden)?,
             pooling: config.pooling,
@@ -81,9 +99,15 @@ impl TensorModel {
         self.multi_vector.is_some()
     }
 
+    /// Whether the device still does what it is told.
+    pub(super) fn answers(&self) -> Result<()> {
+        let one = Tensor::ones(1, DType::F32, self.encoder.device())?;
+        (one + 1.0)?.to_vec1::<f32>().map(drop)
+    }
+
     /// One pass. No text is empty or longer than there are positions.
     pub(super) fn run(&self, texts: &[&[u32]], kinds: Kinds) -> Result<Vec<Output>> {
-        let packed = Packed::new(texts, self.first_position);
+        let packed = Packed::new(texts, self.first_position, self.encoder.layout());
         let mut outputs: Vec<_> = texts.iter().map(|_| Output::default()).collect();
         let first_only = self.pooling == Pooling::Cls && !kinds.sparse && !kinds.multi_vector;
         let states = self.encoder.run(&packed, first_only)?;
@@ -91,6 +115,9 @@ impl TensorModel {
             let pooled = match self.pooling {
                 Pooling::Cls if first_only => rows(&states)?,
                 Pooling::Cls => rows(&self.firsts(&states, &packed)?)?,
+                Pooling::Mean if self.encoder.layout() == Layout::Tight => {
+                    rows(&self.encoder.mean(&states, &packed)?)?
+                }
                 Pooling::Mean => rows(&self.mean(&states, texts, &packed)?)?,
                 Pooling::Max => largest(&states, texts, &packed)?,
             };
@@ -120,7 +147,7 @@ impl TensorModel {
         states.index_select(&Tensor::from_slice(&rows, rows.len(), states.device())?, 0)
     }
 
-    /// The mean of each text's states, as a product with the share that each has in it.
+    /// The mean of each text's states, in groups: a product with the share that each has in it.
     fn mean(&self, states: &Tensor, texts: &[&[u32]], packed: &Packed) -> Result<Tensor> {
         let hidden = states.dim(1)?;
         let mut means = Vec::with_capacity(packed.groups.len());

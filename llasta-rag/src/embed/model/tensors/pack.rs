@@ -18,6 +18,15 @@ const ROUND: usize = 8;
 /// in sixteen: below that the rows cost less than the launches of one more group.
 const SLACK: usize = 256;
 
+/// How the texts of a pass lie, and with it how their attention is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Layout {
+    /// In groups of like lengths, filled up to the longest: attention is products of a group's matrices.
+    Groups,
+    /// With nothing between them: attention is one kernel for all, which is told where each begins.
+    Tight,
+}
+
 /// Texts that have as many rows each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
@@ -44,11 +53,13 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// No text is empty.
-    pub(super) fn new(texts: &[&[u32]], first_position: usize) -> Self {
+    /// No text is empty. Where they lie tight each is a group of its own.
+    pub(super) fn new(texts: &[&[u32]], first_position: usize, layout: Layout) -> Self {
         let mut order: Vec<_> = (0..texts.len()).collect();
         order.sort_by_key(|&text| Reverse(texts[text].len()));
-        let rounded = |place: usize| texts[order[place]].len().next_multiple_of(ROUND);
+        let grouped = layout == Layout::Groups;
+        let round = if grouped { ROUND } else { 1 };
+        let rounded = |place: usize| texts[order[place]].len().next_multiple_of(round);
         let mut groups: Vec<Group> = Vec::new();
         let mut filled = 0;
         let mut row = 0;
@@ -56,7 +67,7 @@ impl Packed {
             let own = rounded(place);
             let joins = groups.last().filter(|group| {
                 let all = (group.texts.len() + 1) * group.rows;
-                filled + group.rows - own <= SLACK.max(all / 16)
+                grouped && filled + group.rows - own <= SLACK.max(all / 16)
             });
             let rows = if let Some(group) = joins {
                 filled += group.rows - own;
@@ -107,6 +118,11 @@ impl Packed {
         }
     }
 
+    /// Rows of the pass.
+    pub(super) fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
     /// The first row of each text, in the order in which they lie.
     pub(super) fn firsts(&self) -> impl Iterator<Item = usize> + '_ {
         self.groups
@@ -120,18 +136,36 @@ mod tests {
     use super::*;
 
     fn packed(lengths: &[usize]) -> Packed {
+        laid(lengths, Layout::Groups)
+    }
+
+    fn laid(lengths: &[usize], layout: Layout) -> Packed {
         let texts: Vec<Vec<u32>> = lengths
             .iter()
             .map(|&length| (0..length as u32).collect())
             .collect();
         let texts: Vec<_> = texts.iter().map(Vec::as_slice).collect();
-        Packed::new(&texts, 2)
+        Packed::new(&texts, 2, layout)
     }
 
     #[test]
     fn every_text_lies_whole_in_one_place_and_what_fills_it_up_is_hidden() {
         let lengths = [3, 600, 17, 8, 590, 1, 130, 17];
-        let packed = packed(&lengths);
+        lie_whole(&lengths, &packed(&lengths));
+    }
+
+    #[test]
+    fn tight_texts_have_nothing_between_them() {
+        let lengths = [3, 600, 17, 8, 590, 1, 130, 17];
+        let packed = laid(&lengths, Layout::Tight);
+        lie_whole(&lengths, &packed);
+        assert_eq!(packed.rows(), lengths.iter().sum::<usize>());
+        assert_eq!(packed.groups.len(), lengths.len());
+        let firsts: Vec<_> = packed.firsts().collect();
+        assert_eq!(firsts, [0, 600, 1190, 1320, 1337, 1354, 1362, 1365]);
+    }
+
+    fn lie_whole(lengths: &[usize], packed: &Packed) {
         let mut seen = packed.order.clone();
         seen.sort_unstable();
         assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
@@ -153,7 +187,7 @@ mod tests {
                 row += group.rows;
             }
         }
-        assert_eq!(row, packed.ids.len());
+        assert_eq!(row, packed.rows());
         assert_eq!(packed.positions.len(), row);
         assert_eq!(packed.extra.len(), row * EXTRA);
     }

@@ -12,6 +12,14 @@ use super::super::tokenizer::NeuralTokenizer;
 use super::*;
 
 const MODELS: [&str; 3] = ["bge-m3-tiny", "xlm-roberta-tiny", "bert-tiny"];
+const LAYOUTS: [Layout; 2] = [Layout::Groups, Layout::Tight];
+
+/// Each model as its texts lie in each way.
+fn everything() -> impl Iterator<Item = (&'static str, Layout)> {
+    MODELS
+        .iter()
+        .flat_map(|&name| LAYOUTS.map(|layout| (name, layout)))
+}
 
 #[derive(Deserialize)]
 struct Expected {
@@ -51,8 +59,9 @@ impl Fixture {
         self.ids.iter().map(Vec::as_slice).collect()
     }
 
-    fn model(&self, weights: WeightType) -> TensorModel {
-        TensorModel::read(&self.files, &self.config, &Device::Cpu, dtype(weights)).unwrap()
+    fn model(&self, weights: WeightType, layout: Layout) -> TensorModel {
+        let dtype = dtype(weights);
+        TensorModel::read(&self.files, &self.config, &Device::Cpu, dtype, layout).unwrap()
     }
 
     fn host(&self) -> HostModel {
@@ -81,9 +90,9 @@ fn furthest(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn in_f32_every_output_is_that_of_the_kernels_and_dense_vectors_those_of_pytorch() {
-    for name in MODELS {
+    for (name, layout) in everything() {
         let fixture = Fixture::open(name);
-        let (model, host) = (fixture.model(WeightType::F32), fixture.host());
+        let (model, host) = (fixture.model(WeightType::F32, layout), fixture.host());
         let kinds = if model.has_sparse() {
             Kinds::ALL
         } else {
@@ -94,17 +103,21 @@ fn in_f32_every_output_is_that_of_the_kernels_and_dense_vectors_those_of_pytorch
             let kernels = host.run(&fixture.texts(), kinds);
             for (given, expected) in dense(&given).iter().zip(&fixture.expected) {
                 let apart = furthest(given, &expected.dense);
-                assert!(apart < 1e-5, "{name}, {}: {apart}", expected.text);
+                assert!(
+                    apart < 1e-5,
+                    "{name}, {layout:?}, {}: {apart}",
+                    expected.text
+                );
             }
             for (given, kernels) in dense(&given).iter().zip(dense(&kernels)) {
-                assert!(furthest(given, &kernels) < 1e-5, "{name}");
+                assert!(furthest(given, &kernels) < 1e-5, "{name}, {layout:?}");
             }
             for (given, kernels) in given.iter().zip(&kernels) {
                 let vectors = furthest(&given.vectors, &kernels.vectors);
                 let weights = furthest(&given.weights, &kernels.weights);
                 assert!(
                     weights < 1e-4 && vectors < 1e-4,
-                    "{name}: {weights} {vectors}"
+                    "{name}, {layout:?}: {weights} {vectors}"
                 );
                 assert_eq!(given.weights.is_empty(), !kinds.sparse);
             }
@@ -114,9 +127,9 @@ fn in_f32_every_output_is_that_of_the_kernels_and_dense_vectors_those_of_pytorch
 
 #[test]
 fn a_text_gives_the_same_alone_as_in_a_batch_of_many_lengths() {
-    for name in MODELS {
+    for (name, layout) in everything() {
         let fixture = Fixture::open(name);
-        let model = fixture.model(WeightType::F32);
+        let model = fixture.model(WeightType::F32, layout);
         let mut texts = fixture.texts();
         // Short and long ones in groups of their own, and some that share one.
         let long = texts.iter().copied().max_by_key(|text| text.len()).unwrap();
@@ -126,7 +139,8 @@ fn a_text_gives_the_same_alone_as_in_a_batch_of_many_lengths() {
         for (text, together) in texts.iter().zip(&together) {
             let alone = dense(&model.run(&[text], Kinds::DENSE).unwrap());
             let apart = furthest(&alone[0], together);
-            assert!(apart < 1e-5, "{name}, {} tokens: {apart}", text.len());
+            let tokens = text.len();
+            assert!(apart < 1e-5, "{name}, {layout:?}, {tokens} tokens: {apart}");
         }
     }
 }
@@ -134,10 +148,10 @@ fn a_text_gives_the_same_alone_as_in_a_batch_of_many_lengths() {
 #[test]
 fn with_room_for_few_scores_the_result_is_the_same() {
     let fixture = Fixture::open("bge-m3-tiny");
-    let whole = fixture.model(WeightType::F32);
+    let whole = fixture.model(WeightType::F32, Layout::Groups);
     let expected = dense(&whole.run(&fixture.texts(), Kinds::ALL).unwrap());
     for room in [1, 5000] {
-        let mut model = fixture.model(WeightType::F32);
+        let mut model = fixture.model(WeightType::F32, Layout::Groups);
         model.encoder = model.encoder.with_room(room);
         let given = dense(&model.run(&fixture.texts(), Kinds::ALL).unwrap());
         for (given, expected) in given.iter().zip(&expected) {
@@ -149,9 +163,9 @@ fn with_room_for_few_scores_the_result_is_the_same() {
 #[test]
 fn half_precision_stays_near_at_every_length_and_is_not_the_same() {
     for weights in [WeightType::F16, WeightType::Bf16] {
-        for name in MODELS {
+        for (name, layout) in everything() {
             let fixture = Fixture::open(name);
-            let model = fixture.model(weights);
+            let model = fixture.model(weights, layout);
             let given = dense(&model.run(&fixture.texts(), Kinds::DENSE).unwrap());
             let least = match weights {
                 WeightType::F16 => 0.9995,
@@ -162,7 +176,7 @@ fn half_precision_stays_near_at_every_length_and_is_not_the_same() {
                 let cosine = cosine(given, &expected.dense);
                 assert!(
                     cosine >= least,
-                    "{name} in {weights}, {}: {cosine}",
+                    "{name} in {weights}, {layout:?}, {}: {cosine}",
                     expected.text
                 );
             }
@@ -180,10 +194,13 @@ fn in_bf16_a_text_of_five_hundred_tokens_has_five_hundred_positions() {
     let longest = longest.unwrap();
     let text: Vec<_> = longest.iter().copied().cycle().take(500).collect();
     assert!(fixture.config.max_length >= 500);
-    let given = fixture.model(WeightType::Bf16).run(&[&text], Kinds::DENSE);
     let expected = fixture.host().run(&[&text], Kinds::DENSE);
-    let cosine = cosine(&dense(&given.unwrap())[0], &dense(&expected)[0]);
-    assert!(cosine >= 0.99, "{cosine}");
+    for layout in LAYOUTS {
+        let model = fixture.model(WeightType::Bf16, layout);
+        let given = model.run(&[&text], Kinds::DENSE).unwrap();
+        let cosine = cosine(&dense(&given)[0], &dense(&expected)[0]);
+        assert!(cosine >= 0.99, "{layout:?}: {cosine}");
+    }
 }
 
 #[test]
@@ -191,12 +208,13 @@ fn the_largest_and_the_mean_of_the_states_are_those_of_the_kernels() {
     for pooling in [Pooling::Max, Pooling::Mean, Pooling::Cls] {
         let mut fixture = Fixture::open("bge-m3-tiny");
         fixture.config.pooling = pooling;
-        let given = fixture
-            .model(WeightType::F32)
-            .run(&fixture.texts(), Kinds::ALL);
-        let kernels = fixture.host().run(&fixture.texts(), Kinds::ALL);
-        for (given, kernels) in dense(&given.unwrap()).iter().zip(dense(&kernels)) {
-            assert!(furthest(given, &kernels) < 1e-5, "{pooling:?}");
+        let kernels = dense(&fixture.host().run(&fixture.texts(), Kinds::ALL));
+        for layout in LAYOUTS {
+            let model = fixture.model(WeightType::F32, layout);
+            let given = model.run(&fixture.texts(), Kinds::ALL).unwrap();
+            for (given, kernels) in dense(&given).iter().zip(&kernels) {
+                assert!(furthest(given, kernels) < 1e-5, "{pooling:?}, {layout:?}");
+            }
         }
     }
 }
@@ -220,11 +238,32 @@ fn in_half_precision_minilm_gives_nearly_what_the_kernels_do() {
         (WeightType::F16, 0.9995),
         (WeightType::Bf16, 0.999),
     ] {
-        let model = TensorModel::read(&files, &config, &Device::Cpu, dtype(weights)).unwrap();
-        let given = dense(&model.run(&ids, Kinds::DENSE).unwrap());
-        for (given, expected) in given.iter().zip(&expected) {
-            let cosine = cosine(given, expected);
-            assert!(cosine >= least, "{weights}: {cosine}");
+        for layout in LAYOUTS {
+            let dtype = dtype(weights);
+            let model = TensorModel::read(&files, &config, &Device::Cpu, dtype, layout).unwrap();
+            let given = dense(&model.run(&ids, Kinds::DENSE).unwrap());
+            for (given, expected) in given.iter().zip(&expected) {
+                let cosine = cosine(given, expected);
+                assert!(cosine >= least, "{weights}, {layout:?}: {cosine}");
+            }
         }
     }
+}
+
+#[test]
+fn the_kernel_is_taken_where_it_can_be_had_and_matrix_products_elsewhere() {
+    let mut config = Fixture::open("bge-m3-tiny").config;
+    (config.hidden, config.heads) = (1024, 16);
+    let of = |ampere, weights, config: &Config| Layout::on_gpu(ampere, weights, config);
+    let best = if cfg!(feature = "flash-attn") {
+        Layout::Tight
+    } else {
+        Layout::Groups
+    };
+    assert_eq!(of(true, WeightType::F16, &config), best);
+    assert_eq!(of(true, WeightType::Bf16, &config), best);
+    assert_eq!(of(true, WeightType::F32, &config), Layout::Groups);
+    assert_eq!(of(false, WeightType::F16, &config), Layout::Groups);
+    (config.hidden, config.heads) = (60, 5);
+    assert_eq!(of(true, WeightType::F16, &config), Layout::Groups);
 }
