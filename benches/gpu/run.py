@@ -3,10 +3,11 @@
     python benches/gpu/run.py --device cuda:0                            # 1 and 10 million vectors
     python benches/gpu/run.py --device cpu --vectors 20000               # the same steps without a GPU
 
-It builds and starts the example `gpu_index_speed`, runs Python's faiss on the same vectors in a process of its
-own, and prints one table. Ten million vectors of 1,024 dimensions take 41 GB on the GPU, half with --half, up to
-110 GB of memory beside it, and 41 GB of disk. Python needs numpy and a faiss: faiss-gpu-cu12 on a GPU, faiss-cpu
-else; without it the table has this crate's rows only, and says so.
+`bash benches/gpu/run` sets everything up and starts it. It builds and starts the example `gpu_index_speed`, runs
+Python's faiss on the same vectors in a process of its own, and prints one table. Ten million vectors of 1,024
+dimensions take 41 GB on the GPU, half with --half, up to 110 GB of memory beside it, and 41 GB of disk. Python needs
+numpy and a faiss: faiss-gpu-cu12 on a GPU, faiss-cpu else; without it the table has this crate's rows only, and says
+so.
 """
 
 import argparse
