@@ -160,6 +160,29 @@ impl MilvusItems {
         match self.0 {}
     }
 
+    /// Whether items are found by their words.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no value of this type.
+    pub fn check_words(&self) -> Result<(), MilvusError> {
+        match self.0 {}
+    }
+
+    /// The items with any of these words.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no value of this type.
+    pub fn search_text(
+        &self,
+        _words: &[&str],
+        _k: usize,
+        _filter: Option<&Filter>,
+    ) -> Result<Vec<Neighbour>, MilvusError> {
+        match self.0 {}
+    }
+
     /// The key of an item.
     pub fn key_of(_id: &str) -> u64 {
         0

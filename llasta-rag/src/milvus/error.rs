@@ -113,13 +113,29 @@ pub enum MilvusError {
     },
     /// An answer that makes no sense.
     #[error(
-        "Milvus answered {operation} with something else ({reason}): check that its version is 2.4 or later"
+        "Milvus answered {operation} with something else ({reason}): check that its version is 2.5 or later"
     )]
     Answer {
         /// What was asked of it.
         operation: &'static str,
         /// What is wrong with the answer.
         reason: String,
+    },
+    /// A collection from before items could be found by their words.
+    #[error(
+        "the Milvus collection {collection} was made before its items could be found by their words, which hybrid retrieval does: move them with `llasta migrate --from {url}/{collection} --to {url}/{collection}_words` and then take that one with --milvus-collection (MILVUS_COLLECTION), or take dense retrieval (--retrieval dense, RETRIEVAL)"
+    )]
+    NoWords {
+        /// Where it is.
+        url: MilvusUrl,
+        /// The collection.
+        collection: String,
+    },
+    /// Texts that could not be taken apart.
+    #[error("the words of the texts cannot be told apart: {message}")]
+    Words {
+        /// What is wrong.
+        message: String,
     },
     /// Calls run on Tokio, and there is none.
     #[error("Milvus is asked from within a Tokio runtime, and none is running on this thread")]
@@ -145,6 +161,7 @@ impl MilvusError {
                 | Self::TooManyKeys { .. }
                 | Self::KeyTaken { .. }
                 | Self::TooManyResults { .. }
+                | Self::NoWords { .. }
         )
     }
 }

@@ -1,7 +1,10 @@
 //! An item as the fields of a Milvus collection, and back.
 
-use milvus::v2::{CollectionSchema, DataType, FieldData, FieldSchema, QueryResults as SdkResults};
-use serde_json::{Map, Value};
+use milvus::v2::{
+    CollectionSchema, DataType, FieldData, FieldSchema, Function, FunctionType,
+    QueryResults as SdkResults,
+};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{MilvusError, facets};
@@ -14,12 +17,14 @@ pub(super) const TEXT: &str = "text";
 pub(super) const METADATA: &str = "metadata";
 pub(super) const FACETS: &str = "facets";
 pub(super) const VECTOR: &str = "vector";
+pub(super) const WORDS: &str = "words";
+pub(super) const BM25: &str = "bm25";
 
 /// Most bytes of a text, and of metadata as JSON.
-const MOST_TEXT: usize = 65_535;
+pub(super) const MOST_TEXT: usize = 65_535;
 const MOST_JSON: usize = 65_536;
 
-/// The fields of a collection.
+/// The fields of every collection.
 pub(super) fn schema(dimension: usize) -> CollectionSchema {
     let field = |name: &str, kind| FieldSchema::new().name(name).data_type(kind);
     let text = |name| field(name, DataType::VarChar).max_length(MOST_TEXT as u32);
@@ -38,6 +43,29 @@ pub(super) fn schema(dimension: usize) -> CollectionSchema {
         .add_field(
             field(VECTOR, DataType::FloatVector).dimension(u32::try_from(dimension).unwrap_or(0)),
         )
+}
+
+/// The fields of a collection whose items are found by their words too.
+pub(super) fn schema_with_words(dimension: usize) -> CollectionSchema {
+    let words = FieldSchema::new()
+        .name(WORDS)
+        .data_type(DataType::VarChar)
+        .max_length(MOST_TEXT as u32)
+        .enable_analyzer(true)
+        // The words stand between spaces; nothing is to be done to them.
+        .analyzer_params(json!({"tokenizer": "standard"}));
+    let weights = FieldSchema::new()
+        .name(BM25)
+        .data_type(DataType::SparseFloatVector);
+    let weigh = Function::new()
+        .name(BM25)
+        .function_type(FunctionType::Bm25)
+        .input_fields([WORDS])
+        .output_fields([BM25]);
+    schema(dimension)
+        .add_field(words)
+        .add_field(weights)
+        .add_function(weigh)
 }
 
 /// The place of an id: the first 63 bits of its SHA-256. Lists begin behind 0, so nothing is there.
@@ -88,18 +116,24 @@ pub(super) fn check(item: &StoredItem, dimension: usize) -> Result<(), MilvusErr
 pub(super) fn weight(item: &StoredItem) -> usize {
     let facets = facets::of(&item.metadata).len() * facets::LENGTH;
     let vector = item.vector.len() * size_of::<f32>();
+    // Its words are hardly longer than it.
+    let text = 2 * item.text.len();
     // What a field costs beside what is in it.
     let rest = 64;
-    item.id.len() + item.text.len() + item.metadata.to_string().len() + facets + vector + rest
+    item.id.len() + text + item.metadata.to_string().len() + facets + vector + rest
 }
 
-/// Items as columns, under these keys.
-pub(super) fn columns(keys: &[u64], items: &[StoredItem]) -> Vec<FieldData> {
+/// Items as columns, under these keys, with their words where the collection has them.
+pub(super) fn columns(
+    keys: &[u64],
+    items: &[StoredItem],
+    words: Option<&[String]>,
+) -> Vec<FieldData> {
     let texts =
         |of: fn(&StoredItem) -> &str| items.iter().map(|item| of(item).to_owned()).collect();
     let metadata = |item: &StoredItem| object_of(&item.metadata);
     let vectors = items.iter().map(|item| item.vector.clone());
-    vec![
+    let mut columns = vec![
         FieldData::int64(KEY, keys.iter().map(|key| signed(*key)).collect()),
         FieldData::varchar(ID, texts(|item| &item.id)),
         FieldData::varchar(TEXT, texts(|item| &item.text)),
@@ -112,7 +146,9 @@ pub(super) fn columns(keys: &[u64], items: &[StoredItem]) -> Vec<FieldData> {
                 .collect(),
         ),
         FieldData::float_vector(VECTOR, vectors.collect()),
-    ]
+    ];
+    columns.extend(words.map(|words| FieldData::varchar(WORDS, words.to_vec())));
+    columns
 }
 
 /// Metadata as the object that Milvus's filters and tools expect. What is none stands in one, under an empty

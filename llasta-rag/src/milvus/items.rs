@@ -10,7 +10,7 @@ use milvus::v2::prelude::{DeleteRequest, InsertRequest, UpsertRequest};
 use super::fields::{self, ID, KEY, Rows, key_of, weight};
 use super::link::{Link, Operation};
 use super::opening::{self, Found};
-use super::{MilvusConfig, MilvusError};
+use super::{MilvusConfig, MilvusError, words};
 use crate::store::{Filter, StoredItem, VectorSpace};
 
 /// Most results of a search, and most rows of a page: Milvus's own bound.
@@ -104,6 +104,21 @@ impl MilvusItems {
         self.link.config()
     }
 
+    /// Whether items are found by their words: a collection from before that was possible has none.
+    ///
+    /// # Errors
+    ///
+    /// [`MilvusError::NoWords`], which says what to do.
+    pub fn check_words(&self) -> Result<(), MilvusError> {
+        if self.found.words {
+            return Ok(());
+        }
+        Err(MilvusError::NoWords {
+            url: self.config().url.clone(),
+            collection: self.config().collection.clone(),
+        })
+    }
+
     /// The key of an item, wherever it is written.
     pub fn key_of(id: &str) -> u64 {
         key_of(id)
@@ -135,8 +150,13 @@ impl MilvusItems {
                 bytes <= PART
             });
             let to = from + fit.count().max(1);
+            let texts = items[from..to].iter().map(|item| item.text.as_str());
+            let words = match self.found.words {
+                true => Some(words::of(&texts.collect::<Vec<_>>())?),
+                false => None,
+            };
             self.link.call(Operation::Upsert, |client| {
-                let columns = fields::columns(&keys[from..to], &items[from..to]);
+                let columns = fields::columns(&keys[from..to], &items[from..to], words.as_deref());
                 async move {
                     let insert = InsertRequest::builder()
                         .collection_name(&self.config().collection)

@@ -10,8 +10,10 @@
 //! | `metadata` | JSON | as given, at most 65,536 bytes; what is no object stands in one, under an empty key |
 //! | `facets` | Array of `VarChar` | a digest of each key and value by which a [`Filter`](crate::store::Filter) may ask |
 //! | `vector` | `FloatVector` | compared by inner product |
+//! | `words` | `VarChar` | the words of the text between spaces, as the store of one machine takes them |
+//! | `bm25` | `SparseFloatVector` | made of `words` by Milvus, which searches it by BM25 |
 //!
-//! Which model the vectors are of stands in the collection's properties, and in its description.
+//! Which model the vectors are of, and which version the fields have, stands in the collection's properties, and in its description.
 //!
 //! What the store of one machine does and a cluster does not: a request's items are written all or none
 //! only up to 16 MiB of them, which go in one call; what a filter means is deleted in several calls; and
@@ -22,7 +24,9 @@
 //! - `error.rs`: [`MilvusError`], what can go wrong, and what to do about it;
 //! - `link.rs`: a call with its span, its time-out and its tries;
 //! - `opening.rs`: the collection is found or made;
-//! - `fields.rs`: an item as fields and back, and `facets.rs`, metadata and filters as facets;
+//! - `indexing.rs`: its indexes;
+//! - `fields.rs`: an item as fields and back, `facets.rs`, metadata and filters as facets, and `words.rs`, a
+//!   text as words;
 //! - `items.rs`: [`MilvusItems`], which writes, with `reading.rs` and `searching.rs`;
 //! - `index.rs`: [`MilvusIndex`], the same as an [`Index`](crate::index::Index), and `shelf.rs`,
 //!   [`MilvusShelf`], as a [`Shelf`](crate::pipeline::Shelf);
@@ -40,6 +44,8 @@ mod fields;
 #[cfg(feature = "milvus")]
 mod index;
 #[cfg(feature = "milvus")]
+mod indexing;
+#[cfg(feature = "milvus")]
 mod items;
 #[cfg(feature = "milvus")]
 mod link;
@@ -51,6 +57,8 @@ mod reading;
 mod searching;
 #[cfg(feature = "milvus")]
 mod shelf;
+#[cfg(feature = "milvus")]
+mod words;
 
 #[cfg(not(feature = "milvus"))]
 pub use self::absent::{MilvusIndex, MilvusItems, MilvusShelf};

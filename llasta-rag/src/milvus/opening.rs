@@ -6,26 +6,21 @@ use milvus::v2::error::Error as SdkError;
 use milvus::v2::request::collection::{
     CreateCollectionRequest, DescribeCollectionRequest, GetLoadStateRequest,
 };
-use milvus::v2::request::index::{
-    CreateIndexRequest, CreateIndexRequestBuilder, DescribeIndexRequest,
-};
 use milvus::v2::request::partition::{CreatePartitionRequest, HasPartitionRequest};
-use milvus::v2::{CollectionDesc, ConsistencyLevel, IndexParam, IndexType, LoadState, MetricType};
+use milvus::v2::{CollectionDesc, ConsistencyLevel, FunctionType, LoadState};
 use serde::{Deserialize, Serialize};
 
-use super::fields::{FACETS, VECTOR, schema};
+use super::fields::{schema, schema_with_words};
 use super::link::{Link, Operation};
-use super::{MilvusError, MilvusIndexKind};
+use super::{MilvusError, indexing};
 use crate::store::VectorSpace;
 
 /// Where the space is recorded among the collection's properties.
 const PROPERTY: &str = "llasta_space";
 
-/// The version of the collection's fields.
-const FORMAT: u32 = 1;
-
-/// Lists of an IVF index, Milvus's own default for the data of one segment.
-const LISTS: usize = 1024;
+/// The version of the fields of a collection that is made, and the one before, which has no words.
+const FORMAT: u32 = 2;
+const WITHOUT_WORDS: u32 = 1;
 
 /// Milvus's codes for what is not there: the new one and the old one.
 const NOT_FOUND: [i32; 2] = [100, 4];
@@ -44,6 +39,8 @@ pub(super) struct Found {
     pub(super) space: VectorSpace,
     /// Its index, in Milvus's words.
     pub(super) index: String,
+    /// Whether it has the words of its texts.
+    pub(super) words: bool,
 }
 
 /// Finds the collection, or makes it for this space. Several processes may do so at once.
@@ -60,7 +57,7 @@ pub(super) fn open(link: &Link, wanted: &VectorSpace) -> Result<Found, MilvusErr
             }
         }
     };
-    let recorded = space(link, &description)?;
+    let (recorded, words) = space(link, &description)?;
     if recorded != *wanted {
         return Err(MilvusError::OtherSpace {
             collection: collection.clone(),
@@ -68,23 +65,23 @@ pub(super) fn open(link: &Link, wanted: &VectorSpace) -> Result<Found, MilvusErr
             wanted: wanted.clone(),
         });
     }
-    finish(link, recorded)
+    finish(link, recorded, words)
 }
 
 /// Finds the collection, whatever its space is.
 pub(super) fn open_existing(link: &Link) -> Result<Found, MilvusError> {
     let description = describe(link)?.ok_or_else(|| missing(link))?;
-    let recorded = space(link, &description)?;
-    finish(link, recorded)
+    let (recorded, words) = space(link, &description)?;
+    finish(link, recorded, words)
 }
 
 /// Makes what else is missing, and takes the collection into memory.
-fn finish(link: &Link, space: VectorSpace) -> Result<Found, MilvusError> {
-    let index = match index(link)? {
+fn finish(link: &Link, space: VectorSpace, words: bool) -> Result<Found, MilvusError> {
+    let index = match indexing::of(link)? {
         Some(index) => index,
         None => {
-            let made = create_indexes(link);
-            match index(link)? {
+            let made = indexing::create(link, words);
+            match indexing::of(link)? {
                 Some(index) => index,
                 None => return Err(made.err().unwrap_or_else(|| missing(link))),
             }
@@ -98,7 +95,11 @@ fn finish(link: &Link, space: VectorSpace) -> Result<Found, MilvusError> {
         prepare_partition(link, partition)?;
     }
     load(link)?;
-    Ok(Found { space, index })
+    Ok(Found {
+        space,
+        index,
+        words,
+    })
 }
 
 fn describe(link: &Link) -> Result<Option<CollectionDesc>, MilvusError> {
@@ -130,7 +131,7 @@ fn create(link: &Link, space: &VectorSpace) -> Result<(), MilvusError> {
         async move {
             let request = CreateCollectionRequest::builder()
                 .collection_name(&link.config().collection)
-                .schema(schema(space.dimension).description(&recorded))
+                .schema(schema_with_words(space.dimension).description(&recorded))
                 .consistency_level(ConsistencyLevel::Strong)
                 .properties(HashMap::from([(PROPERTY.to_owned(), recorded)]))
                 .build()?;
@@ -144,8 +145,8 @@ fn create(link: &Link, space: &VectorSpace) -> Result<(), MilvusError> {
     Ok(())
 }
 
-/// What the vectors of a collection were made with.
-fn space(link: &Link, description: &CollectionDesc) -> Result<VectorSpace, MilvusError> {
+/// What the vectors of a collection were made with, and whether it has the words of its texts.
+fn space(link: &Link, description: &CollectionDesc) -> Result<(VectorSpace, bool), MilvusError> {
     let collection = &link.config().collection;
     let foreign = |reason: String| MilvusError::Foreign {
         collection: collection.clone(),
@@ -161,107 +162,31 @@ fn space(link: &Link, description: &CollectionDesc) -> Result<VectorSpace, Milvu
         dimension,
     } = serde_json::from_str(recorded)
         .map_err(|_| foreign("it does not say of which model its vectors are".to_owned()))?;
-    if format != FORMAT {
-        return Err(foreign(format!(
-            "its fields have format {format}, and this version reads {FORMAT}"
-        )));
-    }
-    let has = description.get_schema().get_fields();
-    for field in schema(dimension).get_fields() {
-        if !has.iter().any(|other| other.get_name() == field.get_name()) {
+    let (words, expected) = match format {
+        FORMAT => (true, schema_with_words(dimension)),
+        WITHOUT_WORDS => (false, schema(dimension)),
+        _ => {
+            return Err(foreign(format!(
+                "its fields have format {format}, and this version reads {WITHOUT_WORDS} and {FORMAT}"
+            )));
+        }
+    };
+    let has = description.get_schema();
+    for field in expected.get_fields() {
+        let mut all = has.get_fields().iter();
+        if !all.any(|other| other.get_name() == field.get_name()) {
             return Err(foreign(format!("it has no field {}", field.get_name())));
         }
     }
-    Ok(VectorSpace { model, dimension })
-}
-
-/// The index of the vectors, in Milvus's words.
-fn index(link: &Link) -> Result<Option<String>, MilvusError> {
-    /// Milvus's codes for an index that is not there: the new one and the old one.
-    const NO_INDEX: [i32; 2] = [700, 11];
-    link.call(Operation::Manage("describe"), |client| async move {
-        let request = DescribeIndexRequest::builder()
-            .collection_name(&link.config().collection)
-            .field_name(VECTOR)
-            .build()?;
-        match client.describe_index(request).await {
-            Ok(answer) => {
-                let mut all = answer.indexes().iter();
-                let index = all.find(|index| index.get_field_name() == VECTOR);
-                Ok(index.map(|index| name_of(index.get_index_type())))
-            }
-            Err(SdkError::Server(said))
-                if NO_INDEX.contains(&said.code()) || said.legacy_code() == NO_INDEX[1] =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    })
-}
-
-fn create_indexes(link: &Link) -> Result<(), MilvusError> {
-    let kind = link.config().index;
-    let (of, parameters) = parameters(kind);
-    link.call(Operation::Manage("create_index"), |client| {
-        let vectors = IndexParam::new()
-            .field_name(VECTOR)
-            .index_type(of)
-            .metric_type(MetricType::Ip)
-            .extra_params(parameters.clone());
-        async move { client.create_index(ask(link, vectors).build()?).await }
-    })?;
-    let facets = link.call(Operation::Manage("create_index"), |client| {
-        let facets = IndexParam::new()
-            .field_name(FACETS)
-            .index_type(IndexType::Inverted);
-        async move { client.create_index(ask(link, facets).build()?).await }
-    });
-    if let Err(error) = facets {
-        tracing::info!(%error, "filters are compared with each item");
+    // An older Milvus does not know what it was told, and says nothing.
+    let mut functions = has.get_functions().iter();
+    if words && !functions.any(|function| function.get_function_type() == FunctionType::Bm25) {
+        return Err(MilvusError::Answer {
+            operation: "create",
+            reason: format!("the collection {collection} has no BM25"),
+        });
     }
-    Ok(())
-}
-
-fn ask(link: &Link, index: IndexParam) -> CreateIndexRequestBuilder {
-    CreateIndexRequest::builder()
-        .collection_name(&link.config().collection)
-        .index_param(index)
-        // Vectors come later, and a search before its index is there looks at each of them.
-        .sync(false)
-}
-
-/// The client's name for an index, and what Milvus wants to know of it.
-fn parameters(kind: MilvusIndexKind) -> (IndexType, HashMap<String, String>) {
-    let with = |pairs: &[(&str, usize)]| {
-        let pairs = pairs.iter();
-        pairs
-            .map(|(name, value)| ((*name).to_owned(), value.to_string()))
-            .collect()
-    };
-    match kind.name() {
-        "FLAT" => (IndexType::Flat, with(&[])),
-        "IVF_FLAT" => (IndexType::IvfFlat, with(&[("nlist", LISTS)])),
-        "HNSW" => (IndexType::Hnsw, with(&[("M", 32), ("efConstruction", 200)])),
-        "SCANN" => (IndexType::Scann, with(&[("nlist", LISTS)])),
-        "DISKANN" => (IndexType::DiskAnn, with(&[])),
-        "GPU_BRUTE_FORCE" => (IndexType::GpuBruteForce, with(&[])),
-        "GPU_IVF_FLAT" => (IndexType::GpuIvfFlat, with(&[("nlist", LISTS)])),
-        "GPU_CAGRA" => (
-            IndexType::GpuCagra,
-            with(&[("intermediate_graph_degree", 128), ("graph_degree", 64)]),
-        ),
-        _ => (IndexType::AutoIndex, with(&[])),
-    }
-}
-
-/// Milvus's name for an index; the client's, where that is none of ours.
-fn name_of(index: IndexType) -> String {
-    let ours = MilvusIndexKind::NAMES
-        .iter()
-        .filter_map(|name| name.parse().ok())
-        .find(|kind| parameters(*kind).0 == index);
-    ours.map_or_else(|| format!("{index:?}"), |kind| kind.to_string())
+    Ok((VectorSpace { model, dimension }, words))
 }
 
 fn prepare_partition(link: &Link, partition: &str) -> Result<(), MilvusError> {

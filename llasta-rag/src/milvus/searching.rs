@@ -1,14 +1,14 @@
-//! Searching items by their vectors.
+//! Searching items by their vectors, and by the words of their texts.
 
 use std::collections::{HashMap, HashSet};
 
 use milvus::v2::prelude::SearchRequest;
 use milvus::v2::{Ids, SearchVectors};
 
-use super::fields::{KEY, VECTOR};
+use super::fields::{BM25, KEY, VECTOR};
 use super::items::{MOST, among};
 use super::link::Operation;
-use super::{MilvusError, MilvusItems, facets};
+use super::{MilvusError, MilvusItems, facets, words};
 use crate::index::{Neighbour, check_vector};
 use crate::store::Filter;
 
@@ -52,15 +52,60 @@ impl MilvusItems {
         if queries.is_empty() || k == 0 {
             return Ok(vec![Vec::new(); queries.len()]);
         }
-        let parameters = self.search_parameters(k);
+        let vectors = queries.iter().map(|query| query.to_vec()).collect();
+        let vectors = SearchVectors::Float(vectors);
+        let found = self.ask(VECTOR, &vectors, k, expression, &self.search_parameters(k))?;
+        if found.len() != queries.len() {
+            return Err(odd(format!(
+                "{} lists for {} queries",
+                found.len(),
+                queries.len()
+            )));
+        }
+        Ok(found)
+    }
+
+    /// The at most `k` items whose texts have any of these words, best first by BM25; equal scores come in
+    /// the order of their keys. What is no word finds nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_words`](Self::check_words), more than 16,384 results, or a failing Milvus.
+    pub fn search_text(
+        &self,
+        words: &[&str],
+        k: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<Neighbour>, MilvusError> {
+        self.check_words()?;
+        let mut words = words::of(words)?;
+        words.retain(|word| !word.is_empty());
+        if words.is_empty() || k == 0 {
+            // Milvus refuses a question without a word.
+            return Ok(Vec::new());
+        }
+        let query = SearchVectors::EmbeddedText(vec![words.join(" ")]);
+        let expression = filter.map(facets::expression).unwrap_or_default();
+        let mut found = self.ask(BM25, &query, k, &expression, &HashMap::new())?;
+        Ok(found.pop().unwrap_or_default())
+    }
+
+    /// What Milvus finds, one list for each query.
+    fn ask(
+        &self,
+        field: &str,
+        queries: &SearchVectors,
+        k: usize,
+        expression: &str,
+        parameters: &HashMap<String, String>,
+    ) -> Result<Vec<Vec<Neighbour>>, MilvusError> {
         let answer = self.link.call(Operation::Search, |client| {
-            let vectors = queries.iter().map(|query| query.to_vec()).collect();
-            let parameters = parameters.clone();
+            let (queries, parameters) = (queries.clone(), parameters.clone());
             async move {
                 let mut request = SearchRequest::builder()
                     .collection_name(&self.config().collection)
-                    .vector_field(VECTOR)
-                    .vectors(SearchVectors::Float(vectors))
+                    .vector_field(field)
+                    .vectors(queries)
                     .filter(expression)
                     .output_fields([KEY])
                     .limit(k.min(MOST) as i64)
@@ -73,13 +118,6 @@ impl MilvusItems {
             }
         })?;
         let lists = answer.results().get_results();
-        if lists.len() != queries.len() {
-            return Err(odd(format!(
-                "{} lists for {} queries",
-                lists.len(),
-                queries.len()
-            )));
-        }
         let mut all = Vec::with_capacity(lists.len());
         for list in lists {
             let Ids::Int64(keys) = list.get_ids() else {
@@ -98,7 +136,10 @@ impl MilvusItems {
                     most: MOST,
                 });
             }
-            found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+            // They come best first, whichever sign their scores have.
+            for tied in found.chunk_by_mut(|a, b| a.score.total_cmp(&b.score).is_eq()) {
+                tied.sort_unstable_by_key(|neighbour| neighbour.id);
+            }
             all.push(found);
         }
         Ok(all)

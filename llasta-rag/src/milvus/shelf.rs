@@ -88,4 +88,19 @@ impl Shelf for MilvusShelf {
     fn index(&self) -> &dyn Index {
         &self.index
     }
+
+    /// There is nothing to get ready: each upsert brings its words.
+    fn prepare_text_search(&self) -> Result<(), CollectionError> {
+        Ok(self.items.check_words()?)
+    }
+
+    fn search_text(
+        &self,
+        words: &[&str],
+        k: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<u64>, CollectionError> {
+        let found = self.items.search_text(words, k, filter)?;
+        Ok(found.into_iter().map(|neighbour| neighbour.id).collect())
+    }
 }

@@ -245,15 +245,16 @@ fn with_words(
     let terms = terms(&request.query);
     let text = {
         let span = TextSearch::start(terms.len());
-        let text = collection
-            .search_text(&terms, top_k.max(DEPTH), request.filter.as_ref())
+        let depth = top_k.max(DEPTH);
+        let text = span
+            .in_scope(|| collection.search_text(&terms, depth, request.filter.as_ref()))
             .inspect_err(|error| span.fail_with(error))?;
         span.finish(text.len());
         text
     };
     let span = Fuse::start(dense.len(), text.len());
-    let (fused, all) = collection
-        .fuse(vector, dense, &text, top_k)
+    let (fused, all) = span
+        .in_scope(|| collection.fuse(vector, dense, &text, top_k))
         .inspect_err(|error| span.fail_with(error))?;
     span.finish(all);
     Ok(fused)

@@ -31,6 +31,8 @@ pub use self::error::StoreError;
 pub use self::filter::{Filter, FilterError};
 pub use self::listing::Named;
 pub use self::open::Store;
+#[cfg(feature = "milvus")]
+pub(crate) use self::text::TOKENIZER;
 pub use self::transfer::{Embed, TransferError};
 
 use std::fmt;

@@ -7,12 +7,17 @@ use super::items::key;
 use super::open::Failure;
 use super::{Filter, Store, StoreError};
 
+/// How FTS5 takes a text apart. Porter's stemmer takes English endings off and leaves other words alone.
+pub(crate) const TOKENIZER: &str = "porter unicode61 remove_diacritics 2";
+
 /// The table has no texts of its own but points at those of `items`; the triggers keep both in step,
-/// whoever writes. Porter's stemmer takes English endings off and leaves other words alone.
-const TEXT_INDEX: &str = "
+/// whoever writes.
+fn text_index() -> String {
+    format!(
+        "
     CREATE VIRTUAL TABLE items_text USING fts5 (
         text, content = 'items', content_rowid = 'key',
-        tokenize = 'porter unicode61 remove_diacritics 2'
+        tokenize = '{TOKENIZER}'
     );
     CREATE TRIGGER items_text_insert AFTER INSERT ON items BEGIN
         INSERT INTO items_text (rowid, text) VALUES (new.key, new.text);
@@ -25,7 +30,9 @@ const TEXT_INDEX: &str = "
         INSERT INTO items_text (rowid, text) VALUES (new.key, new.text);
     END;
     INSERT INTO items_text (items_text) VALUES ('rebuild');
-";
+"
+    )
+}
 
 impl Store {
     /// Makes the index of words, unless it is there. That takes a while for many items, and writers wait;
@@ -47,7 +54,7 @@ impl Store {
         }
         self.write(|transaction| {
             if !is_there(transaction)? {
-                transaction.execute_batch(TEXT_INDEX)?;
+                transaction.execute_batch(&text_index())?;
             }
             Ok(())
         })

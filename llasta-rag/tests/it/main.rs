@@ -55,6 +55,8 @@ mod milvus;
 mod milvus_filters;
 #[cfg(feature = "milvus")]
 mod milvus_services;
+#[cfg(feature = "milvus")]
+mod milvus_words;
 mod mutations;
 mod pages;
 mod real_llm;

@@ -5,20 +5,17 @@ use std::sync::{Arc, Barrier};
 use axum::http::StatusCode;
 use llasta_rag::embed::LexicalEmbedder;
 use llasta_rag::milvus::{MilvusError, MilvusItems, MilvusShelf};
-use llasta_rag::pipeline::{Collection, CollectionError, Item, Shelf};
+use llasta_rag::pipeline::{Collection, Item, Shelf};
 use llasta_rag::schema;
 use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
 use llasta_rag::store::{StoredItem, VectorSpace};
 use llasta_telemetry::testing::Recorder;
-use milvus::v2::error::Result as SdkResult;
-use milvus::v2::prelude::{ClientV2, InsertRequest, UpsertRequest};
+use milvus::v2::prelude::{InsertRequest, UpsertRequest};
 use milvus::v2::request::collection::CreateCollectionRequest;
-use milvus::v2::{
-    CollectionSchema, ConnectConfig, DataType, FieldData, FieldSchema, TelemetryConfig,
-};
+use milvus::v2::{CollectionSchema, DataType, FieldData, FieldSchema};
 use serde_json::json;
 
-use crate::support::milvus::{Lite, config, config_of, index, runtime};
+use crate::support::milvus::{Lite, client, config, config_of, index, runtime};
 use crate::support::{call, get, post, settled};
 
 fn space(model: &str) -> VectorSpace {
@@ -35,14 +32,6 @@ fn item(id: &str, text: &str) -> StoredItem {
         metadata: json!({}),
         vector: vec![1.0, 0.0],
     }
-}
-
-/// Milvus's own client, for what ours does not do.
-async fn client() -> SdkResult<ClientV2> {
-    let config = ConnectConfig::new()
-        .uri(crate::support::milvus::shared())
-        .telemetry(TelemetryConfig::new().enabled(false));
-    ClientV2::new(&config).await
 }
 
 #[test]
@@ -111,7 +100,8 @@ fn a_collection_of_something_else_is_refused_and_a_missing_one_is_named() {
                 .collection_name(&config.collection)
                 .schema(schema)
                 .build()?;
-            client().await?.create_collection(request).await
+            let client = client(&config.url.to_string()).await?;
+            client.create_collection(request).await
         })
         .unwrap();
     let error = MilvusItems::open(&config, &space("m")).unwrap_err();
@@ -133,13 +123,15 @@ fn an_id_whose_key_another_id_has_is_refused_and_nothing_is_written() {
                     FieldData::int64("key", vec![key]),
                     FieldData::varchar("id", vec!["stranger".to_owned()]),
                     FieldData::varchar("text", vec!["t".to_owned()]),
+                    FieldData::varchar("words", vec!["t".to_owned()]),
                     FieldData::json("metadata", vec![json!({})]),
                     FieldData::array_varchar("facets", vec![vec![]]),
                     FieldData::float_vector("vector", vec![vec![0.0, 1.0]]),
                 ])
                 .build()?;
             let request = UpsertRequest::builder().insert(insert).build()?;
-            client().await?.upsert(request).await
+            let client = client(&config.url.to_string()).await?;
+            client.upsert(request).await
         })
         .unwrap();
     let error = items.upsert(&[item("b", "t"), item("a", "t")]).unwrap_err();
@@ -215,6 +207,9 @@ fn a_partition_has_its_items_by_itself() {
     part.partition = Some("tenant_2".to_owned());
     let other = MilvusItems::open(&part, &space("m")).unwrap();
     assert_eq!(other.search(&[&[1.0, 0.0]], 9, None).unwrap(), [[]]);
+    assert!(other.search_text(&["tenant"], 9, None).unwrap().is_empty());
+    let found = tenant.search_text(&["tenants"], 9, None).unwrap();
+    assert_eq!(found.len(), 1);
     assert_eq!(other.delete(&["a"]).unwrap(), 0);
     assert_eq!(tenant.get(&[MilvusItems::key_of("a")]).unwrap().len(), 1);
 }
@@ -269,8 +264,7 @@ fn a_collection_in_milvus_is_a_collection() {
     assert_eq!(other.metadata_len().unwrap(), 0);
     collection.save().unwrap();
     assert!(other.store().is_none() && !folder.path().join("data").exists());
-    let refused = collection.prepare_text_search().unwrap_err();
-    assert!(matches!(refused, CollectionError::NoTextSearch { .. }));
+    collection.prepare_text_search().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -304,16 +298,20 @@ async fn calls_to_milvus_stand_under_the_spans_of_the_contract() {
         "{answer:?}"
     );
     assert!(answer.refusal().contains("65535"));
-    let hybrid = json!({"query": "two", "retrieval": "hybrid"});
-    let answer = call(&app, post("/search", &hybrid)).await;
-    assert_eq!(
-        answer.status,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "{answer:?}"
-    );
-    assert!(answer.refusal().contains("--retrieval dense"));
-
     let spans = settled(&seen, "POST /search").await;
+    seen.take_spans();
+    let hybrid = json!({"query": "two", "retrieval": "hybrid"});
+    let answer = call(&app, post("/search", &hybrid)).await.json();
+    assert_eq!(answer["results"][0]["id"], "b");
+    let hybrid = settled(&seen, "POST /search").await;
+    let under = |name: &str| {
+        let above = hybrid.iter().find(|span| span.name == name).unwrap();
+        let below = hybrid.iter();
+        let below = below.filter(|span| span.parent_span_id.as_ref() == Some(&above.span_id));
+        below.map(|span| span.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(under("hybrid.text_search"), ["milvus.search"]);
+    assert_eq!(under("faiss.index_search"), ["milvus.search"]);
     seen.assert_conforms(&schema::all());
     let parent = |name: &str| {
         let span = spans.iter().find(|span| span.name == name).unwrap();
@@ -367,6 +365,7 @@ async fn while_milvus_is_away_requests_are_answered_503_and_afterwards_they_work
     lite.kill();
     for request in [
         post("/search", &json!({"query": "text"})),
+        post("/search", &json!({"query": "text", "retrieval": "hybrid"})),
         post("/upsert", &items("b")),
         post("/delete", &json!({"ids": ["a"]})),
         get("/health"),
@@ -388,10 +387,11 @@ async fn while_milvus_is_away_requests_are_answered_503_and_afterwards_they_work
         call(&app, post("/upsert", &items("c"))).await.json()["total_items"],
         2
     );
-    let found = call(&app, post("/search", &json!({"query": "text"})))
-        .await
-        .json();
-    assert_eq!(found["results"].as_array().unwrap().len(), 2);
+    for retrieval in ["dense", "hybrid"] {
+        let body = json!({"query": "text", "retrieval": retrieval});
+        let found = call(&app, post("/search", &body)).await.json();
+        assert_eq!(found["results"].as_array().unwrap().len(), 2);
+    }
     assert_eq!(call(&app, get("/health")).await.json()["index_size"], 2);
 }
 

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use llasta_rag::index::{IndexConfig, IndexKind};
 use llasta_rag::milvus::MilvusConfig;
+use milvus::v2::error::Result as SdkResult;
+use milvus::v2::prelude::ClientV2;
+use milvus::v2::{ConnectConfig, TelemetryConfig};
 use tempfile::TempDir;
 use tokio::runtime::{EnterGuard, Runtime};
 
@@ -117,6 +120,14 @@ pub(crate) fn index(config: MilvusConfig) -> IndexConfig {
     let mut index = IndexConfig::from(IndexKind::Milvus);
     index.milvus = Some(config);
     index
+}
+
+/// Milvus's own client, for what ours does not do.
+pub(crate) async fn client(url: &str) -> SdkResult<ClientV2> {
+    let config = ConnectConfig::new()
+        .uri(url)
+        .telemetry(TelemetryConfig::new().enabled(false));
+    ClientV2::new(&config).await
 }
 
 /// Where calls of tests without a runtime run.
