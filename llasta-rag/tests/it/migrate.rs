@@ -1,11 +1,17 @@
 //! `llasta migrate`: from a folder to another one, which needs no Milvus, and to Milvus and back.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use llasta_rag::store::{Store, StoredItem, VectorSpace};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
-use crate::support::run;
+use crate::support::{DEADLINE, command, run};
+
+/// Items of a migration that is to be killed: many pages.
+const MANY: usize = 6000;
 
 fn space(model: &str) -> VectorSpace {
     VectorSpace {
@@ -80,7 +86,7 @@ async fn items_go_to_another_folder_and_a_second_run_writes_nothing() {
         "nothing was deleted",
     ]);
     assert_eq!(content(to.path()), sorted(items));
-    // As if the run had been cut off, with one item changed since.
+    // Some are missing and one has changed since.
     let store = Store::open(to.path()).unwrap();
     store.delete(&["item 3", "item 600"]).unwrap();
     let mut other = item(5);
@@ -95,6 +101,104 @@ async fn items_go_to_another_folder_and_a_second_run_writes_nothing() {
         "1 of them were there before",
     ]);
     assert_eq!(content(from.path()).len(), 700);
+}
+
+/// Starts a migration, kills it when some of its items have arrived, and returns how many had.
+async fn killed(arguments: &[&str], arrived: impl AsyncFn() -> usize) -> usize {
+    let mut process = command(arguments, &[])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let some = async {
+        loop {
+            let there = arrived().await;
+            if there > 0 {
+                return there;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let there = tokio::time::timeout(DEADLINE, some).await.unwrap();
+    process.start_kill().unwrap();
+    let ended = process.wait().await.unwrap();
+    assert_eq!(ended.signal(), Some(9), "it ended by itself: {ended}");
+    there
+}
+
+/// How many items are in a folder that another process may be writing to.
+fn count_beside(folder: &Path) -> usize {
+    let count = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = Connection::open_with_flags(folder.join("store.db"), flags)?;
+        store.query_row("SELECT count(*) FROM items", [], |row| row.get::<_, u32>(0))
+    };
+    // There may be no table yet.
+    count().unwrap_or(0) as usize
+}
+
+#[tokio::test]
+async fn a_migration_that_is_killed_goes_on_where_it_was() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let items = sorted(filled(from.path(), MANY));
+    let (source, target) = (from.path().to_str().unwrap(), to.path().to_str().unwrap());
+    let arguments = ["migrate", "--from", source, "--to", target];
+    let seen = killed(&arguments, async || count_beside(to.path())).await;
+    let part = content(to.path()).len();
+    assert!(seen <= part && part < MANY, "{seen}, {part}");
+    run(&arguments, &[]).await.expect(0).says(&[
+        &format!("{} written, {part} were there", MANY - part),
+        &format!("verified: {MANY} items"),
+    ]);
+    assert_eq!(content(to.path()), items);
+    assert_eq!(content(from.path()), items);
+}
+
+#[cfg(feature = "milvus")]
+#[tokio::test]
+async fn a_migration_to_milvus_or_back_that_is_killed_goes_on_where_it_was() {
+    use crate::support::milvus::{collection, count, everything, shared};
+
+    let url = tokio::task::spawn_blocking(shared).await.unwrap();
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let items = sorted(filled(from.path(), MANY));
+    let name = collection();
+    let milvus = format!("{url}/{name}");
+    let (source, target) = (from.path().to_str().unwrap(), to.path().to_str().unwrap());
+    let index = ["--milvus-index", "FLAT"];
+    let there = [&["migrate", "--from", source, "--to", &milvus], &index[..]].concat();
+    let seen = killed(&there, async || count(url, &name).await).await;
+    // What was under way when it was killed may have arrived since, and nothing comes later.
+    let part = sorted(everything(url, &name).await);
+    assert!(
+        seen <= part.len() && part.len() < MANY,
+        "{seen}, {}",
+        part.len()
+    );
+    let whole = |item: &StoredItem| {
+        let place = items.binary_search_by(|other| other.id.cmp(&item.id));
+        place.is_ok_and(|at| items[at] == *item)
+    };
+    assert!(part.iter().all(whole));
+    let written = MANY - part.len();
+    run(&there, &[]).await.expect(0).says(&[
+        &format!("{written} written, {} were there", part.len()),
+        &format!("verified: {MANY} items"),
+    ]);
+    assert_eq!(sorted(everything(url, &name).await), items);
+    assert_eq!(content(from.path()), items);
+
+    let back = ["migrate", "--from", &milvus, "--to", target];
+    let seen = killed(&back, async || count_beside(to.path())).await;
+    let part = content(to.path()).len();
+    assert!(seen <= part && part < MANY, "{seen}, {part}");
+    run(&back, &[]).await.expect(0).says(&[
+        &format!("{} written, {part} were there", MANY - part),
+        &format!("verified: {MANY} items"),
+    ]);
+    assert_eq!(content(to.path()), items);
+    assert_eq!(sorted(everything(url, &name).await), items);
 }
 
 #[tokio::test]
@@ -178,17 +282,6 @@ async fn items_go_to_milvus_and_back_as_they_were() {
         .says(&["700 written", "recall of 1.000"]);
     assert_eq!(content(to.path()), items);
     assert_eq!(content(from.path()), items);
-
-    // Cut off in the middle: what is missing is written, and nothing else.
-    Store::open(to.path())
-        .unwrap()
-        .delete(&["item 1", "item 9"])
-        .unwrap();
-    run(&["migrate", "--from", &milvus, "--to", target], &[])
-        .await
-        .expect(0)
-        .says(&["2 written, 698 were there"]);
-    assert_eq!(content(to.path()), items);
 
     let other = tempfile::tempdir().unwrap();
     let store = Store::open(other.path()).unwrap();

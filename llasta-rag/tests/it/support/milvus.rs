@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use llasta_rag::index::{IndexConfig, IndexKind};
-use llasta_rag::milvus::MilvusConfig;
+use llasta_rag::milvus::{MilvusConfig, MilvusItems};
+use llasta_rag::store::StoredItem;
 use milvus::v2::error::Result as SdkResult;
 use milvus::v2::prelude::ClientV2;
-use milvus::v2::{ConnectConfig, TelemetryConfig};
+use milvus::v2::prelude::QueryRequest;
+use milvus::v2::{ConnectConfig, ConsistencyLevel, FieldData, TelemetryConfig};
 use tempfile::TempDir;
 use tokio::runtime::{EnterGuard, Runtime};
 
@@ -128,6 +130,40 @@ pub(crate) async fn client(url: &str) -> SdkResult<ClientV2> {
         .uri(url)
         .telemetry(TelemetryConfig::new().enabled(false));
     ClientV2::new(&config).await
+}
+
+/// How many items there are, asked by nothing of ours; none where the collection is not there yet.
+pub(crate) async fn count(url: &str, collection: &str) -> usize {
+    let asked = async {
+        let request = QueryRequest::builder()
+            .collection_name(collection)
+            .output_fields(["count(*)"])
+            .consistency_level(ConsistencyLevel::Strong)
+            .build()?;
+        client(url).await?.query(request).await
+    };
+    let Ok(answer) = asked.await else { return 0 };
+    let counts = answer.results().get_output_field("count(*)");
+    let counts = counts.and_then(FieldData::as_int64).unwrap();
+    usize::try_from(counts[0]).unwrap()
+}
+
+/// Everything in a collection.
+pub(crate) async fn everything(url: &str, collection: &str) -> Vec<StoredItem> {
+    let config = config_of(url, collection);
+    let read = tokio::task::spawn_blocking(move || {
+        let items = MilvusItems::open_existing(&config).unwrap();
+        let (mut all, mut last) = (Vec::new(), 0);
+        loop {
+            let page = items.items_after(last, 1000).unwrap();
+            let Some((end, _)) = page.last() else { break };
+            last = *end;
+            all.extend(page.into_iter().map(|(_, item)| item));
+        }
+        assert_eq!(items.count().unwrap(), all.len());
+        all
+    });
+    read.await.unwrap()
 }
 
 /// Where calls of tests without a runtime run.
