@@ -1,12 +1,10 @@
 //! FAISS's place in a build without it: the same faces, which say which feature to turn on.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
-use std::path::Path;
-use std::sync::Arc;
 
 use super::gpu::Gpus;
-use super::{Factory, Index, IndexConfig, IndexError, Neighbour, Stamp};
+use super::stand_in::stand_in;
+use super::{Factory, IndexConfig, IndexError};
 
 /// FAISS's flat index, which this build lacks. No value of this type exists.
 #[derive(Debug)]
@@ -68,57 +66,6 @@ const NOT_COMPILED_IN: IndexError = IndexError::NotCompiledIn {
     backend: "FAISS",
     feature: "faiss",
 };
-
-macro_rules! stand_in {
-    ($name:ident) => {
-        impl Index for $name {
-            fn factory(&self) -> Arc<str> {
-                match self.0 {}
-            }
-
-            fn device(&self) -> &str {
-                match self.0 {}
-            }
-
-            fn dimension(&self) -> usize {
-                match self.0 {}
-            }
-
-            fn len(&self) -> usize {
-                match self.0 {}
-            }
-
-            fn upsert(&self, _rows: &[(u64, &[f32])]) -> Result<(), IndexError> {
-                match self.0 {}
-            }
-
-            fn remove(&self, _ids: &[u64]) -> Result<usize, IndexError> {
-                match self.0 {}
-            }
-
-            fn search_many(
-                &self,
-                _queries: &[&[f32]],
-                _k: usize,
-                _among: Option<&HashSet<u64>>,
-            ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
-                match self.0 {}
-            }
-
-            fn reset(&self) -> Result<(), IndexError> {
-                match self.0 {}
-            }
-
-            fn save(&self, _path: &Path, _stamp: &Stamp) -> Result<(), IndexError> {
-                match self.0 {}
-            }
-
-            fn load(&self, _path: &Path, _expected: &Stamp) -> Result<(), IndexError> {
-                match self.0 {}
-            }
-        }
-    };
-}
 
 stand_in!(FaissIndex);
 stand_in!(FactoryIndex);

@@ -20,7 +20,7 @@
 //! - `layered.rs`: [`FactoryIndex`], any other of FAISS's, with `sealed.rs`, the part that FAISS
 //!   searches, `merge.rs`, which makes it, and `kept.rs`, which writes and opens it;
 //! - `gpu`: copies of that part on NVIDIA GPUs (feature `faiss-gpu`);
-//! - `absent.rs`: the same faces without FAISS;
+//! - `absent.rs`: the same faces without FAISS, and `stand_in.rs`, what those of any backend share;
 //! - `ffi.rs` and `ffi_gpu.rs`: FAISS itself, and everything that is unsafe about it;
 //! - `file.rs`: the index file and its checks.
 
@@ -49,6 +49,8 @@ mod layered;
 mod merge;
 #[cfg(feature = "faiss")]
 mod sealed;
+#[cfg(not(all(feature = "faiss", feature = "milvus")))]
+pub(crate) mod stand_in;
 
 #[cfg(not(feature = "faiss"))]
 pub use self::absent::{FactoryIndex, FaissIndex};

@@ -1,12 +1,10 @@
 //! Milvus's place in a build without it: the same faces, which say which feature to turn on.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
-use std::path::Path;
-use std::sync::Arc;
 
 use super::{MilvusConfig, MilvusError};
-use crate::index::{Index, IndexError, Neighbour, Stamp};
+use crate::index::stand_in::stand_in;
+use crate::index::{Index, Neighbour};
 use crate::pipeline::{CollectionError, Shelf};
 use crate::store::{Filter, Named, Row, StoredItem, VectorSpace};
 
@@ -207,52 +205,7 @@ impl MilvusIndex {
     }
 }
 
-impl Index for MilvusIndex {
-    fn factory(&self) -> Arc<str> {
-        match self.0 {}
-    }
-
-    fn device(&self) -> &str {
-        match self.0 {}
-    }
-
-    fn dimension(&self) -> usize {
-        match self.0 {}
-    }
-
-    fn len(&self) -> usize {
-        match self.0 {}
-    }
-
-    fn upsert(&self, _rows: &[(u64, &[f32])]) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-
-    fn remove(&self, _ids: &[u64]) -> Result<usize, IndexError> {
-        match self.0 {}
-    }
-
-    fn search_many(
-        &self,
-        _queries: &[&[f32]],
-        _k: usize,
-        _among: Option<&HashSet<u64>>,
-    ) -> Result<Vec<Vec<Neighbour>>, IndexError> {
-        match self.0 {}
-    }
-
-    fn reset(&self) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-
-    fn save(&self, _path: &Path, _stamp: &Stamp) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-
-    fn load(&self, _path: &Path, _expected: &Stamp) -> Result<(), IndexError> {
-        match self.0 {}
-    }
-}
+stand_in!(MilvusIndex);
 
 /// A Milvus collection as a shelf, which this build lacks. No value of this type exists.
 #[derive(Debug)]

@@ -7,23 +7,16 @@ use llasta_rag::embed::LexicalEmbedder;
 use llasta_rag::milvus::{MilvusError, MilvusItems, MilvusShelf};
 use llasta_rag::pipeline::{Collection, Item, Shelf};
 use llasta_rag::schema;
-use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
-use llasta_rag::store::{StoredItem, VectorSpace};
-use llasta_telemetry::testing::Recorder;
+use llasta_rag::store::StoredItem;
 use milvus::v2::prelude::{InsertRequest, UpsertRequest};
 use milvus::v2::request::collection::CreateCollectionRequest;
 use milvus::v2::{CollectionSchema, DataType, FieldData, FieldSchema};
 use serde_json::json;
 
-use crate::support::milvus::{Lite, client, config, config_of, index, runtime};
+use crate::support::milvus::{
+    Lite, client, config, config_of, index, opened, runtime, served, space,
+};
 use crate::support::{call, get, post, settled};
-
-fn space(model: &str) -> VectorSpace {
-    VectorSpace {
-        model: model.to_owned(),
-        dimension: 2,
-    }
-}
 
 fn item(id: &str, text: &str) -> StoredItem {
     StoredItem {
@@ -271,16 +264,7 @@ fn a_collection_in_milvus_is_a_collection() {
 async fn calls_to_milvus_stand_under_the_spans_of_the_contract() {
     let config = config();
     let (name, port) = (config.collection.clone(), config.url.port);
-    let opened = tokio::task::spawn_blocking(move || {
-        Collection::open(
-            "none".as_ref(),
-            Arc::new(LexicalEmbedder::default()),
-            index(config),
-        )
-    });
-    let collection = Arc::new(opened.await.unwrap().unwrap());
-    let seen = Recorder::builder("faiss-wrap").build();
-    let app = faiss_wrap::router(collection, seen.telemetry(), MAX_BODY_BYTES);
+    let (app, seen) = served(opened(config).await);
     let items = json!({"items": [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}]});
     assert_eq!(
         call(&app, post("/upsert", &items)).await.json()["total_items"],
@@ -349,16 +333,7 @@ async fn while_milvus_is_away_requests_are_answered_503_and_afterwards_they_work
     let mut lite = tokio::task::spawn_blocking(Lite::start).await.unwrap();
     let mut config = config_of(&lite.url(), "kept");
     config.timeout = std::time::Duration::from_secs(3);
-    let opened = tokio::task::spawn_blocking(move || {
-        Collection::open(
-            "none".as_ref(),
-            Arc::new(LexicalEmbedder::default()),
-            index(config),
-        )
-    });
-    let collection = Arc::new(opened.await.unwrap().unwrap());
-    let seen = Recorder::builder("faiss-wrap").build();
-    let app = faiss_wrap::router(collection, seen.telemetry(), MAX_BODY_BYTES);
+    let (app, _seen) = served(opened(config).await);
     let items = |id: &str| json!({"items": [{"id": id, "text": "some text"}]});
     call(&app, post("/upsert", &items("a"))).await.json();
 

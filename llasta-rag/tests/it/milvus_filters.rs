@@ -1,22 +1,15 @@
 //! A filter means the same items in Milvus as in the store of one machine.
 
-use llasta_rag::milvus::{MilvusItems, MilvusShelf};
+use llasta_rag::milvus::MilvusItems;
 use llasta_rag::pipeline::Shelf;
-use llasta_rag::store::{Filter, Store, StoredItem, VectorSpace};
+use llasta_rag::store::{Filter, Store, StoredItem};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
-use crate::support::milvus::{config, runtime};
-
-fn space() -> VectorSpace {
-    VectorSpace {
-        model: "m".to_owned(),
-        dimension: 2,
-    }
-}
+use crate::support::milvus::{runtime, shelf, space};
 
 fn item(id: &str, metadata: Value) -> StoredItem {
     StoredItem {
@@ -98,7 +91,7 @@ fn sorted(mut ids: Vec<String>) -> Vec<String> {
 #[test]
 fn a_filter_means_the_same_items_as_in_the_store() {
     let _runtime = runtime();
-    let shelf = MilvusShelf::open(&config(), &space()).unwrap();
+    let shelf = shelf();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 24,
         failure_persistence: None,
@@ -113,7 +106,7 @@ fn a_filter_means_the_same_items_as_in_the_store() {
         shelf.reset().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        store.claim(&space()).unwrap();
+        store.claim(&space("m")).unwrap();
         let all = all.into_iter().enumerate();
         let items: Vec<_> = all
             .map(|(at, metadata)| item(&at.to_string(), metadata))
@@ -159,7 +152,7 @@ fn a_filter_means_the_same_items_as_in_the_store() {
 #[test]
 fn a_list_goes_through_all_items_once_in_the_order_of_their_keys() {
     let _runtime = runtime();
-    let shelf = MilvusShelf::open(&config(), &space()).unwrap();
+    let shelf = shelf();
     let items: Vec<_> = (0..1234)
         .map(|at| item(&format!("item {at}"), json!({"even": at % 2 == 0})))
         .collect();

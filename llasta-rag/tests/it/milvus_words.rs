@@ -6,12 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use llasta_rag::embed::LexicalEmbedder;
+use llasta_rag::embed::{Embedder, LexicalEmbedder};
 use llasta_rag::milvus::{MilvusConfig, MilvusError, MilvusItems, MilvusShelf};
-use llasta_rag::pipeline::{Collection, CollectionError, Shelf, terms};
-use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
+use llasta_rag::pipeline::{CollectionError, Shelf, terms};
 use llasta_rag::store::{Filter, Store, StoredItem, VectorSpace};
-use llasta_telemetry::testing::Recorder;
 use milvus::v2::request::collection::CreateCollectionRequest;
 use milvus::v2::request::index::CreateIndexRequest;
 use milvus::v2::{CollectionSchema, DataType, FieldSchema, IndexParam, IndexType, MetricType};
@@ -21,15 +19,8 @@ use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
-use crate::support::milvus::{client, config, index, runtime, shared};
+use crate::support::milvus::{client, config, opened, runtime, served, shared, shelf, space};
 use crate::support::{Llasta, call, items, post, run};
-
-fn space() -> VectorSpace {
-    VectorSpace {
-        model: "m".to_owned(),
-        dimension: 2,
-    }
-}
 
 fn item(id: &str, text: &str, source: &str) -> StoredItem {
     StoredItem {
@@ -42,7 +33,7 @@ fn item(id: &str, text: &str, source: &str) -> StoredItem {
 
 fn store(folder: &tempfile::TempDir) -> Store {
     let store = Store::open(folder.path()).unwrap();
-    store.claim(&space()).unwrap();
+    store.claim(&space("m")).unwrap();
     store.prepare_text_search().unwrap();
     store
 }
@@ -122,7 +113,7 @@ fn text() -> impl Strategy<Value = String> {
 #[test]
 fn words_find_the_same_items_as_in_the_store() {
     let _runtime = runtime();
-    let shelf = MilvusShelf::open(&config(), &space()).unwrap();
+    let shelf = shelf();
     shelf.prepare_text_search().unwrap();
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 24,
@@ -179,7 +170,7 @@ fn words_find_the_same_items_as_in_the_store() {
 #[test]
 fn the_best_come_first_and_no_more_than_wanted() {
     let _runtime = runtime();
-    let shelf = MilvusShelf::open(&config(), &space()).unwrap();
+    let shelf = shelf();
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let mut all = vec![
@@ -218,7 +209,7 @@ fn the_best_come_first_and_no_more_than_wanted() {
 #[test]
 fn what_is_no_word_finds_nothing_and_no_word_is_too_long() {
     let _runtime = runtime();
-    let shelf = MilvusShelf::open(&config(), &space()).unwrap();
+    let shelf = shelf();
     let longest = "x".repeat(65_000);
     let all = [
         item("a", "near and not or column text", "a"),
@@ -302,25 +293,14 @@ async fn a_collection_without_words_is_searched_by_vectors_and_says_where_its_it
     let url = tokio::task::spawn_blocking(shared).await.unwrap();
     let config = config();
     let old = config.collection.clone();
-    let (folder, lexical) = (tempfile::tempdir().unwrap(), LexicalEmbedder::default());
-    let space = Collection::open(
-        folder.path(),
-        Arc::new(lexical),
-        llasta_rag::index::IndexKind::Exact,
-    )
-    .unwrap();
-    let space = space.store().unwrap().space().unwrap().unwrap();
+    let embedder = LexicalEmbedder::default();
+    let space = VectorSpace {
+        model: embedder.model().to_owned(),
+        dimension: embedder.dimension(),
+    };
     made_before(&config, &space).await;
-    let opened = tokio::task::spawn_blocking(move || {
-        Collection::open(
-            "none".as_ref(),
-            Arc::new(LexicalEmbedder::default()),
-            index(config),
-        )
-    });
-    let collection = Arc::new(opened.await.unwrap().unwrap());
-    let seen = Recorder::builder("faiss-wrap").build();
-    let app = faiss_wrap::router(Arc::clone(&collection), seen.telemetry(), MAX_BODY_BYTES);
+    let collection = opened(config).await;
+    let (app, _seen) = served(Arc::clone(&collection));
     call(&app, post("/upsert", &json!({ "items": items() })))
         .await
         .json();

@@ -5,13 +5,18 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use llasta_rag::embed::LexicalEmbedder;
 use llasta_rag::index::{IndexConfig, IndexKind};
-use llasta_rag::milvus::{MilvusConfig, MilvusItems};
-use llasta_rag::store::StoredItem;
+use llasta_rag::milvus::{MilvusConfig, MilvusItems, MilvusShelf};
+use llasta_rag::pipeline::Collection;
+use llasta_rag::service::{MAX_BODY_BYTES, faiss_wrap};
+use llasta_rag::store::{StoredItem, VectorSpace};
+use llasta_telemetry::testing::Recorder;
 use milvus::v2::error::Result as SdkResult;
 use milvus::v2::prelude::ClientV2;
 use milvus::v2::prelude::QueryRequest;
@@ -116,6 +121,35 @@ pub(crate) fn config_of(url: &str, collection: &str) -> MilvusConfig {
     config.retries = 2;
     config.timeout = Duration::from_secs(20);
     config
+}
+
+/// What vectors of two components were made with.
+pub(crate) fn space(model: &str) -> VectorSpace {
+    VectorSpace {
+        model: model.to_owned(),
+        dimension: 2,
+    }
+}
+
+/// A collection of its own for such vectors, as a shelf.
+pub(crate) fn shelf() -> MilvusShelf {
+    MilvusShelf::open(&config(), &space("m")).unwrap()
+}
+
+/// A collection of texts, opened where it may block.
+pub(crate) async fn opened(config: MilvusConfig) -> Arc<Collection> {
+    let opened = tokio::task::spawn_blocking(move || {
+        let embedder = Arc::new(LexicalEmbedder::default());
+        Collection::open("none".as_ref(), embedder, index(config))
+    });
+    Arc::new(opened.await.unwrap().unwrap())
+}
+
+/// faiss-wrap over a collection, and what it says.
+pub(crate) fn served(collection: Arc<Collection>) -> (Router, Recorder) {
+    let seen = Recorder::builder("faiss-wrap").build();
+    let app = faiss_wrap::router(collection, seen.telemetry(), MAX_BODY_BYTES);
+    (app, seen)
 }
 
 pub(crate) fn index(config: MilvusConfig) -> IndexConfig {
