@@ -83,7 +83,9 @@ async fn search(urls: Arc<Mutex<[String; 2]>>, ledger: Arc<Ledger>) {
     for turn in 0_usize.. {
         let before = ledger.items.lock().unwrap().clone();
         let url = urls.lock().unwrap()[turn % 2].clone();
-        let body = json!({"query": format!("version of w{}", turn % WRITERS), "top_k": 50});
+        let retrieval = ["dense", "hybrid"][turn / 2 % 2];
+        let query = format!("version of w{}", turn % WRITERS);
+        let body = json!({"query": query, "top_k": 50, "retrieval": retrieval});
         let sent = client
             .post(format!("{url}/search"))
             .json(&body)

@@ -246,9 +246,18 @@ fn what_is_no_word_finds_nothing_and_no_word_is_too_long() {
     assert_eq!(error.unwrap().len(), 1);
 }
 
-/// A collection as it was made before items were found by their words.
-async fn made_before(config: &MilvusConfig, space: &VectorSpace) {
-    let field = |name: &str, kind| FieldSchema::new().name(name).data_type(kind);
+fn field(name: &str, kind: DataType) -> FieldSchema {
+    FieldSchema::new().name(name).data_type(kind)
+}
+
+/// A collection as it was made before items were found by their words, which is format 1, or one that says to
+/// have another format and has more fields.
+async fn made_by_hand(
+    config: &MilvusConfig,
+    space: &VectorSpace,
+    format: u32,
+    more: Vec<FieldSchema>,
+) {
     let schema = CollectionSchema::new()
         .enable_dynamic_field(false)
         .add_field(field("key", DataType::Int64).primary_key(true))
@@ -265,7 +274,8 @@ async fn made_before(config: &MilvusConfig, space: &VectorSpace) {
             field("vector", DataType::FloatVector)
                 .dimension(u32::try_from(space.dimension).unwrap()),
         );
-    let recorded = json!({"llasta": 1, "model": space.model, "dimension": space.dimension});
+    let schema = more.into_iter().fold(schema, CollectionSchema::add_field);
+    let recorded = json!({"llasta": format, "model": space.model, "dimension": space.dimension});
     let properties = HashMap::from([("llasta_space".to_owned(), recorded.to_string())]);
     let client = client(&config.url.to_string()).await.unwrap();
     let request = CreateCollectionRequest::builder()
@@ -298,7 +308,7 @@ async fn a_collection_without_words_is_searched_by_vectors_and_says_where_its_it
         model: embedder.model().to_owned(),
         dimension: embedder.dimension(),
     };
-    made_before(&config, &space).await;
+    made_by_hand(&config, &space, 1, vec![]).await;
     let collection = opened(config).await;
     let (app, _seen) = served(Arc::clone(&collection));
     call(&app, post("/upsert", &json!({ "items": items() })))
@@ -352,4 +362,33 @@ async fn a_collection_without_words_is_searched_by_vectors_and_says_where_its_it
     let found = service.post("/search", &json!({"query": "4317"})).await;
     assert_eq!(found["results"][0]["id"], "ports", "{found}");
     service.stop().await;
+}
+
+#[test]
+fn a_collection_of_a_newer_llasta_or_of_a_milvus_without_bm25_is_refused() {
+    let _runtime = runtime();
+    let refused = |format: u32, more: Vec<FieldSchema>| {
+        let config = config();
+        tokio::runtime::Handle::current().block_on(made_by_hand(
+            &config,
+            &space("m"),
+            format,
+            more,
+        ));
+        MilvusItems::open(&config, &space("m")).unwrap_err()
+    };
+    let newer = refused(3, vec![]);
+    assert!(matches!(newer, MilvusError::Foreign { .. }), "{newer}");
+    assert!(newer.to_string().contains("format 3"), "{newer}");
+    let lacking = refused(2, vec![]);
+    assert!(lacking.to_string().contains("no field words"), "{lacking}");
+    // As Milvus 2.4 makes it, which passes over what it does not know.
+    let words = field("words", DataType::VarChar).max_length(65_535);
+    let older = refused(2, vec![words, field("bm25", DataType::SparseFloatVector)]);
+    assert!(matches!(older, MilvusError::Answer { .. }), "{older}");
+    let older = older.to_string();
+    assert!(
+        older.contains("no BM25") && older.contains("2.5 or later"),
+        "{older}"
+    );
 }
