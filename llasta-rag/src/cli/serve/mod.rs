@@ -130,3 +130,50 @@ async fn end(telemetry: Guard) {
         tracing::warn!(%report, "telemetry has ended with losses");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use llasta_rag::service::MAX_BODY_BYTES;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_cannot_go_on_answers_what_it_has_and_ends_untold() {
+        let arguments = ServiceArgs {
+            host: [127, 0, 0, 1].into(),
+            max_body_bytes: MAX_BODY_BYTES,
+            drain_timeout_secs: 600,
+            otlp_endpoint: None,
+            log_format: None,
+            stop_with_stdin: false,
+        };
+        let listener = bind(&arguments, 0).await.ok().unwrap();
+        let address = listener.local_addr().unwrap();
+        let (breaks, mut broken) = watch::channel(false);
+        let app = Router::new().route(
+            "/",
+            get(async move || {
+                breaks.send_replace(true);
+                // The socket closes before this is answered.
+                while tokio::net::TcpStream::connect(address).await.is_ok() {
+                    tokio::task::yield_now().await;
+                }
+                "answered"
+            }),
+        );
+        let reason = async move {
+            let _ = broken.wait_for(|broken| *broken).await;
+            "a device is lost".to_owned()
+        };
+        let client = async {
+            let answer = reqwest::get(format!("http://{address}/")).await.unwrap();
+            answer.text().await.unwrap()
+        };
+        let both = async { tokio::join!(serve(app, listener, &arguments, reason), client) };
+        let ended = tokio::time::timeout(Duration::from_secs(60), both).await;
+        let (served, answered) = ended.expect("it goes on");
+        assert!(served.is_ok());
+        assert_eq!(answered, "answered");
+    }
+}
