@@ -84,7 +84,8 @@ impl Factory {
     }
 
     /// The most vectors that training is given: FAISS reads 256 for each centroid, 1,000 for each
-    /// component of a rotation and 100,000 for ranges, and leaves out what is over that.
+    /// component of a rotation and 100,000 for the ranges of lists, and leaves out what is over that. The
+    /// ranges of a scalar quantiser alone it would learn of all; so many say nearly the same.
     #[cfg(any(test, feature = "faiss"))]
     pub(super) fn training_limit(&self, dimension: usize) -> usize {
         // `points` has 39 for each centroid.

@@ -4,6 +4,8 @@
 //! `index_size` is one word or two, is not the same in all of them. So the words stand in a field of their own,
 //! already taken apart by SQLite's FTS5, and the same words find the same items on one machine and in a cluster.
 
+use std::cell::RefCell;
+
 use rusqlite::Connection;
 
 use super::MilvusError;
@@ -18,23 +20,45 @@ pub(super) fn of(texts: &[&str]) -> Result<Vec<String>, MilvusError> {
     })
 }
 
-fn taken_apart(texts: &[&str]) -> rusqlite::Result<Vec<String>> {
-    let mut memory = Connection::open_in_memory()?;
+thread_local! {
+    /// Empty between two uses. Making it takes longer than what most texts take.
+    static MEMORY: RefCell<Option<Connection>> = const { RefCell::new(None) };
+}
+
+fn memory() -> rusqlite::Result<Connection> {
+    let memory = Connection::open_in_memory()?;
     memory.execute_batch(&format!(
         "
         CREATE VIRTUAL TABLE texts USING fts5 (text, content = '', tokenize = '{TOKENIZER}');
         CREATE VIRTUAL TABLE words USING fts5vocab (texts, 'instance');
         "
     ))?;
+    Ok(memory)
+}
+
+fn taken_apart(texts: &[&str]) -> rusqlite::Result<Vec<String>> {
+    // One that failed is not put back.
+    let mut memory = match MEMORY.take() {
+        Some(memory) => memory,
+        None => memory()?,
+    };
+    let all = words_in(&mut memory, texts)?;
+    MEMORY.set(Some(memory));
+    Ok(all)
+}
+
+fn words_in(memory: &mut Connection, texts: &[&str]) -> rusqlite::Result<Vec<String>> {
+    // Never committed, so that nothing of it stays.
     let transaction = memory.transaction()?;
     {
-        let mut insert = transaction.prepare("INSERT INTO texts (rowid, text) VALUES (?1, ?2)")?;
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO texts (rowid, text) VALUES (?1, ?2)")?;
         for (row, text) in (0_i64..).zip(texts) {
             insert.execute((row, text))?;
         }
     }
-    transaction.commit()?;
-    let mut select = memory.prepare("SELECT doc, term FROM words ORDER BY doc, \"offset\"")?;
+    let mut select =
+        transaction.prepare_cached("SELECT doc, term FROM words ORDER BY doc, \"offset\"")?;
     let mut found = select.query([])?;
     let mut all = vec![String::new(); texts.len()];
     while let Some(word) = found.next()? {
@@ -74,6 +98,8 @@ mod tests {
             ]
         );
         assert!(of(&[]).unwrap().is_empty());
+        // Nothing stays of what was before.
+        assert_eq!(of(&["other ships"]).unwrap(), ["other ship"]);
     }
 
     #[test]

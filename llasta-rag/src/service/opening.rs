@@ -43,19 +43,9 @@ impl Opening {
     /// The collection, as soon as there is one. Where opening fails the service ends, and with it
     /// whoever waits here.
     pub async fn ready(&self) -> Arc<Collection> {
-        let mut opened = self.collection.subscribe();
-        loop {
-            if let Some(collection) = opened.borrow_and_update().clone() {
-                return collection;
-            }
-            if opened.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        as_soon_as_there(&self.collection).await
     }
-}
 
-impl Opening {
     /// From now on nothing works, and the service should end: a device is lost, say. Of several reasons
     /// the first one counts.
     pub fn broke(&self, reason: String) {
@@ -73,14 +63,18 @@ impl Opening {
 
     /// Why nothing works any more, as soon as that is so.
     pub async fn broken(&self) -> String {
-        let mut broken = self.broken.subscribe();
-        loop {
-            if let Some(reason) = broken.borrow_and_update().clone() {
-                return reason;
-            }
-            if broken.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+        as_soon_as_there(&self.broken).await
+    }
+}
+
+async fn as_soon_as_there<T: Clone>(watched: &watch::Sender<Option<T>>) -> T {
+    let mut watched = watched.subscribe();
+    loop {
+        if let Some(value) = watched.borrow_and_update().clone() {
+            return value;
+        }
+        if watched.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }
